@@ -1,0 +1,59 @@
+//! What a model can do: continue a chat, embed a text.
+//!
+//! Everything that answers or embeds stands behind [`Engine`]: the embedded one (crate `llama`), a remote one, a
+//! peer, the [`fake`] for tests. Callers never learn which.
+
+mod chat;
+mod embed;
+mod error;
+pub mod fake;
+pub mod template;
+
+use async_trait::async_trait;
+pub use chat::{CacheSalt, ChatRequest, Event, EventStream, Finish, Message, Role, Sampling};
+pub use embed::{EmbedRequest, EmbedKind, Embedding, Priority};
+pub use error::EngineError;
+use serde::Serialize;
+
+/// What an engine says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// The model's name in the catalogue.
+    pub model: String,
+    /// Whether it continues chats.
+    pub chats: bool,
+    /// Length of its embeddings, if it embeds.
+    pub dimensions: Option<u32>,
+    /// Tokens that a prompt and its answer may have together; for embeddings, tokens that a text may have.
+    pub context_tokens: u32,
+}
+
+/// Something that continues or embeds text.
+///
+/// Dropping what a method returned, the future or the stream, stops the work within one token step and frees its
+/// slot. No method blocks a thread.
+#[async_trait]
+pub trait Engine: Send + Sync + std::fmt::Debug {
+    /// What this engine is.
+    fn describe(&self) -> &Description;
+
+    /// Continues a chat.
+    ///
+    /// # Errors
+    /// [`EngineError`] before the first event; what goes wrong later comes as the stream's last item.
+    async fn chat(&self, request: ChatRequest) -> Result<EventStream, EngineError>;
+
+    /// How many tokens the request's prompt has once rendered.
+    ///
+    /// # Errors
+    /// As for [`Engine::chat`].
+    async fn count_tokens(&self, request: &ChatRequest) -> Result<u32, EngineError>;
+
+    /// Embeds texts: one vector of unit length for each text, in the same order.
+    ///
+    /// A text longer than the model's window is cut at it.
+    ///
+    /// # Errors
+    /// [`EngineError`]; then no text was embedded.
+    async fn embed(&self, request: EmbedRequest) -> Result<Vec<Embedding>, EngineError>;
+}

@@ -1,0 +1,48 @@
+//! Why the guard said no.
+
+use base::{Class, Country, Purpose};
+
+/// Why something may not happen. The texts name no corpus, document or person that the asker may not know of.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The corpus does not exist for this principal: it is another tenant's, or has other readers.
+    ///
+    /// Doors answer this as if the corpus did not exist at all.
+    #[error("no such corpus")]
+    NotVisible,
+    /// Nothing was named to be searched.
+    #[error("a search needs at least one corpus")]
+    NothingNamed,
+    /// The corpus's class is above what the principal may read.
+    #[error("this needs clearance for `{class}` records")]
+    Clearance {
+        /// The class that is needed.
+        class: Class,
+    },
+    /// The label does not allow this use.
+    #[error("these records may not be used for `{purpose}`")]
+    Purpose {
+        /// The use that was asked for.
+        purpose: Purpose,
+    },
+    /// The engine runs where the text may not be processed.
+    #[error("this text may not be processed in `{country}`")]
+    Border {
+        /// Where the engine runs.
+        country: Country,
+    },
+    /// The text's class is above what the engine may see.
+    #[error("engine `{engine}` may not see `{class}` text")]
+    EngineClass {
+        /// The engine's name.
+        engine: String,
+        /// The text's class.
+        class: Class,
+    },
+    /// A text does not fit the permit it was shown with.
+    #[error("the text's label is stricter than the permit's")]
+    OutsidePermit,
+    /// Only the operator may do this.
+    #[error("only the operator may do this")]
+    OperatorOnly,
+}

@@ -1,0 +1,235 @@
+//! The built-in rule: a tenant's records for that tenant's readers, up to their clearance, for the purposes that
+//! the label names, on engines inside the label's border.
+
+use base::{Label, Principal, Purpose};
+
+use crate::permit::reads_corpus;
+use crate::{CorpusTerms, EgressPermit, EngineTerms, Refusal, SearchPermit};
+
+/// The one place where permits come from.
+#[derive(Debug, Clone, Default)]
+pub struct Guard;
+
+impl Guard {
+    /// Decides whether `principal` may know that `corpus` exists.
+    ///
+    /// # Errors
+    /// [`Refusal::NotVisible`].
+    pub fn may_see(&self, principal: &Principal, corpus: &CorpusTerms) -> Result<(), Refusal> {
+        if reads_corpus(principal, corpus) { Ok(()) } else { Err(Refusal::NotVisible) }
+    }
+
+    /// Decides whether `principal` may change what is installed: corpora, models, tenants, keys.
+    ///
+    /// # Errors
+    /// [`Refusal::OperatorOnly`].
+    pub fn may_administer(&self, principal: &Principal) -> Result<(), Refusal> {
+        if principal.is_operator() { Ok(()) } else { Err(Refusal::OperatorOnly) }
+    }
+
+    /// Decides whether `principal` may search all of `corpora` for `purpose`.
+    ///
+    /// # Errors
+    /// The first [`Refusal`]; one corpus that may not be searched refuses the whole search.
+    pub fn may_search(
+        &self,
+        principal: &Principal,
+        corpora: &[CorpusTerms],
+        purpose: &Purpose,
+    ) -> Result<SearchPermit, Refusal> {
+        if corpora.is_empty() {
+            return Err(Refusal::NothingNamed);
+        }
+        for corpus in corpora {
+            self.may_see(principal, corpus)?;
+            if corpus.label.class > principal.read_class_max {
+                return Err(Refusal::Clearance { class: corpus.label.class });
+            }
+            if !corpus.label.purposes.contains(purpose) {
+                return Err(Refusal::Purpose { purpose: purpose.clone() });
+            }
+        }
+        Ok(SearchPermit {
+            tenant: principal.tenant,
+            groups: principal.groups.clone(),
+            operator: principal.is_operator(),
+            class_max: principal.read_class_max,
+            purpose: purpose.clone(),
+            corpora: corpora.iter().map(|corpus| corpus.corpus).collect(),
+        })
+    }
+
+    /// Decides whether text of `label` may go to `engine` for `purpose`.
+    ///
+    /// `label` is the join of everything that goes: passages, history, question. What the principal sends takes
+    /// at least its key's input class, whatever the caller said.
+    ///
+    /// # Errors
+    /// The first [`Refusal`].
+    pub fn may_send(
+        &self,
+        principal: &Principal,
+        label: &Label,
+        engine: &EngineTerms,
+        purpose: &Purpose,
+    ) -> Result<EgressPermit, Refusal> {
+        let mut label = label.clone();
+        label.class = label.class.max(principal.input_class);
+        if !label.purposes.contains(purpose) {
+            return Err(Refusal::Purpose { purpose: purpose.clone() });
+        }
+        if !label.residency.allows(engine.country) {
+            return Err(Refusal::Border { country: engine.country });
+        }
+        if label.class > engine.class_max {
+            return Err(Refusal::EngineClass { engine: engine.name.clone(), class: label.class });
+        }
+        Ok(EgressPermit { engine: engine.clone(), label, purpose: purpose.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use base::{Class, CorpusId, Country, GroupId, Residency, Subject, TenantId};
+
+    use super::*;
+    use crate::DocumentTerms;
+
+    fn purpose() -> Purpose {
+        "answering".parse().unwrap()
+    }
+
+    fn label(class: Class) -> Label {
+        Label {
+            class,
+            residency: Residency::Only([Country::KR].into()),
+            purposes: [purpose()].into(),
+            licences: BTreeSet::new(),
+        }
+    }
+
+    fn reader(tenant: TenantId, groups: &[GroupId]) -> Principal {
+        Principal {
+            tenant,
+            subject: Subject::Service(base::KeyId::new()),
+            groups: groups.iter().copied().collect(),
+            input_class: Class::Open,
+            read_class_max: Class::Sensitive,
+        }
+    }
+
+    fn corpus(tenant: TenantId, readers: &[GroupId], class: Class) -> CorpusTerms {
+        CorpusTerms {
+            corpus: CorpusId::new(),
+            tenant,
+            readers: readers.iter().copied().collect(),
+            label: label(class),
+        }
+    }
+
+    fn engine(country: &str, class_max: Class) -> EngineTerms {
+        EngineTerms { name: "local".into(), country: country.parse().unwrap(), class_max }
+    }
+
+    #[test]
+    fn another_tenants_corpus_is_not_visible() {
+        let ours = TenantId::new();
+        let theirs = corpus(TenantId::new(), &[], Class::Open);
+        let refused = Guard.may_search(&reader(ours, &[]), &[theirs], &purpose()).unwrap_err();
+        assert_eq!(refused, Refusal::NotVisible);
+    }
+
+    #[test]
+    fn a_corpus_with_readers_is_for_them_alone() {
+        let (tenant, law, works) = (TenantId::new(), GroupId::new(), GroupId::new());
+        let terms = corpus(tenant, &[law], Class::Open);
+        let corpora = std::slice::from_ref(&terms);
+        assert!(Guard.may_search(&reader(tenant, &[law, works]), corpora, &purpose()).is_ok());
+        assert_eq!(
+            Guard.may_search(&reader(tenant, &[works]), corpora, &purpose()).unwrap_err(),
+            Refusal::NotVisible
+        );
+    }
+
+    #[test]
+    fn one_corpus_too_many_refuses_the_whole_search() {
+        let tenant = TenantId::new();
+        let ours = corpus(tenant, &[], Class::Open);
+        let secret = corpus(tenant, &[], Class::Classified);
+        let refused = Guard.may_search(&reader(tenant, &[]), &[ours, secret], &purpose()).unwrap_err();
+        assert_eq!(refused, Refusal::Clearance { class: Class::Classified });
+        assert_eq!(
+            Guard.may_search(&reader(tenant, &[]), &[], &purpose()).unwrap_err(),
+            Refusal::NothingNamed
+        );
+    }
+
+    #[test]
+    fn a_stricter_document_inside_a_searchable_corpus_is_not_found() {
+        let (tenant, law) = (TenantId::new(), GroupId::new());
+        let terms = corpus(tenant, &[], Class::Open);
+        let permit = Guard.may_search(&reader(tenant, &[]), std::slice::from_ref(&terms), &purpose()).unwrap();
+        let document = |class, readers: &[GroupId]| DocumentTerms {
+            corpus: terms.corpus,
+            class,
+            readers: readers.iter().copied().collect(),
+        };
+        assert!(permit.allows(&document(Class::Sensitive, &[])));
+        assert!(!permit.allows(&document(Class::Classified, &[])));
+        assert!(!permit.allows(&document(Class::Open, &[law])));
+        assert!(!permit.allows(&DocumentTerms { corpus: CorpusId::new(), class: Class::Open, readers: [].into() }));
+    }
+
+    #[test]
+    fn nothing_crosses_a_border_or_a_class_or_a_purpose() {
+        let asker = reader(TenantId::new(), &[]);
+        let sensitive = label(Class::Sensitive);
+        let send = |label: &Label, engine: &EngineTerms, purpose: &str| {
+            Guard.may_send(&asker, label, engine, &purpose.parse().unwrap())
+        };
+        assert!(send(&sensitive, &engine("KR", Class::Sensitive), "answering").is_ok());
+        assert!(matches!(
+            send(&sensitive, &engine("US", Class::Classified), "answering"),
+            Err(Refusal::Border { .. })
+        ));
+        assert!(matches!(
+            send(&sensitive, &engine("KR", Class::Open), "answering"),
+            Err(Refusal::EngineClass { .. })
+        ));
+        assert!(matches!(
+            send(&sensitive, &engine("KR", Class::Classified), "training"),
+            Err(Refusal::Purpose { .. })
+        ));
+        let nowhere = Label { residency: Residency::Only([].into()), ..label(Class::Open) };
+        assert!(send(&nowhere, &engine("KR", Class::Classified), "answering").is_err());
+        let for_nothing = Label { purposes: [].into(), ..label(Class::Open) };
+        assert!(send(&for_nothing, &engine("KR", Class::Classified), "answering").is_err());
+    }
+
+    #[test]
+    fn a_callers_text_takes_at_least_its_keys_class() {
+        let mut asker = reader(TenantId::new(), &[]);
+        asker.input_class = Class::Sensitive;
+        let refused = Guard
+            .may_send(&asker, &label(Class::Open), &engine("KR", Class::Open), &purpose())
+            .unwrap_err();
+        assert!(matches!(refused, Refusal::EngineClass { class: Class::Sensitive, .. }));
+    }
+
+    #[test]
+    fn a_cleared_text_goes_to_its_own_engine_only() {
+        let asker = reader(TenantId::new(), &[]);
+        let permit = Guard
+            .may_send(&asker, &label(Class::Open), &engine("KR", Class::Sensitive), &purpose())
+            .unwrap();
+        assert_eq!(
+            permit.clear("text", &label(Class::Sensitive)).unwrap_err(),
+            Refusal::OutsidePermit
+        );
+        let cleared = permit.clear("text", &label(Class::Open)).unwrap();
+        assert_eq!(cleared.clone().release("elsewhere").unwrap_err(), Refusal::OutsidePermit);
+        assert_eq!(cleared.release("local").unwrap(), "text");
+    }
+}

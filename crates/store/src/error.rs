@@ -1,0 +1,82 @@
+//! Why the disk did not do what was asked.
+
+use std::io;
+use std::path::PathBuf;
+
+use base::ContentHash;
+
+/// Why the disk did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process owns the data folder.
+    #[error("the data folder `{}` is in use by process {pid}", dir.display())]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+        /// The owner, 0 if it did not say.
+        pid: u32,
+    },
+    /// No room is left. What was committed before is safe.
+    #[error("the disk that holds the data folder is full")]
+    Full,
+    /// A newer program wrote this folder.
+    #[error("the data folder was written by a newer program: `{owner}` is at version {found}, this program knows {known}")]
+    Newer {
+        /// The crate whose tables are newer.
+        owner: String,
+        /// The version in the folder.
+        found: u32,
+        /// The newest version known here.
+        known: u32,
+    },
+    /// Bytes do not have the hash they must have.
+    #[error("expected SHA-256 `{expected}`, got `{found}`")]
+    WrongContent {
+        /// What was expected.
+        expected: ContentHash,
+        /// What arrived.
+        found: ContentHash,
+    },
+    /// SQLite is too old to be trusted with this.
+    #[error("SQLite {found} is older than 3.51.3, whose predecessors can corrupt a database in WAL mode")]
+    OldDatabase {
+        /// The library's version.
+        found: String,
+    },
+    /// A row holds what no program of ours wrote.
+    #[error("the database holds a broken value: {0}")]
+    Broken(String),
+    /// The database said no.
+    #[error("database: {0}")]
+    Database(sqlx::Error),
+    /// The file system said no.
+    #[error("`{}`: {source}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What it said.
+        source: io::Error,
+    },
+}
+
+impl StoreError {
+    /// Wraps an error of the file system with the path that it speaks of.
+    pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> StoreError {
+        let path = path.into();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full,
+            _ => StoreError::Io { path, source },
+        }
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        // SQLITE_FULL is primary code 13; extended codes carry it in their low byte.
+        let full = error
+            .as_database_error()
+            .and_then(|error| error.code()?.parse::<u32>().ok())
+            .is_some_and(|code| code & 0xff == 13);
+        if full { StoreError::Full } else { StoreError::Database(error) }
+    }
+}
