@@ -1,0 +1,18 @@
+//! Tenants, groups, people, keys; quotas that cannot be overspent.
+//!
+//! One process owns the data folder, so what is asked on every request (is this key good? is there room in the
+//! quota?) is answered from memory; the database keeps it, and is written before memory says yes to anything that
+//! must survive.
+
+mod admission;
+mod directory;
+mod error;
+mod key;
+mod quota;
+mod rows;
+
+pub use admission::Admission;
+pub use directory::{Group, KeyInfo, NewKey, NewKeyOwner, Person, Tenancy, Tenant};
+pub use error::{AdmissionError, AuthError, TenancyError};
+pub use key::KeySecret;
+pub use rows::SCHEMA;
