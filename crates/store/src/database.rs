@@ -78,7 +78,15 @@ impl Store {
     /// # Errors
     /// When the database does not answer in 30 seconds.
     pub async fn write(&self) -> Result<Write, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            // A full disk makes SQLite end the transaction by itself, which the driver does not notice: it counts one
+            // that is open, and this connection could never begin again.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 
     /// The blobs, by content.

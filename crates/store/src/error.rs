@@ -60,6 +60,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the disk is full: something that the operator can mend, and that loses nothing.
+    pub fn is_full(&self) -> bool {
+        matches!(self, StoreError::Full)
+    }
+
     /// Wraps an error of the file system with the path that it speaks of.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> StoreError {
         let path = path.into();

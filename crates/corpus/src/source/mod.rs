@@ -1,0 +1,173 @@
+//! Where records come from: files, folders, archives.
+//!
+//! What must stay true: nothing here writes; no symbolic link leads out of what was named; a name that comes from a
+//! folder or an archive is a label, and is never joined to a path; one thread looks, and holds a share of a bounded
+//! budget for each record that it hands on.
+
+mod archive;
+mod budget;
+mod folder;
+mod name;
+
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+pub(crate) use budget::{Budget, Hold};
+pub(crate) use folder::read_beneath;
+
+use crate::{FailureReason, Limits, SourceWarning};
+
+/// Bytes of records that are in the program at one time.
+pub(crate) const IN_FLIGHT_MAX: u64 = 64 << 20;
+
+/// A record that was found.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// What people call it.
+    pub path: String,
+    /// Where it lies; its identity in the corpus.
+    pub source: String,
+    pub content: Content,
+    /// Its share of the budget.
+    pub hold: Hold,
+}
+
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// A file, opened only when it is its turn.
+    File(Beneath),
+    /// An archive's entry.
+    Bytes(Vec<u8>),
+    Failed(FailureReason),
+}
+
+/// A file inside a folder that stays open, so that no link put in its way leads elsewhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Beneath {
+    pub root: Arc<OwnedFd>,
+    pub relative: PathBuf,
+}
+
+/// What a look through everything that was named found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    /// Sources of all records that are there.
+    pub seen: HashSet<String>,
+    /// Beginnings of sources that were looked through to the end: what is known below them and was not seen is gone.
+    pub complete: Vec<String>,
+    /// Beginnings of sources that could not be looked through: what is known below them stays.
+    pub unknown: Vec<String>,
+    pub warnings: Vec<SourceWarning>,
+    pub warnings_count: u64,
+    pub too_many: bool,
+}
+
+/// How far the look is, for whoever shows progress.
+#[derive(Debug, Default)]
+pub(crate) struct Looking {
+    pub seen: AtomicU64,
+    pub ended: AtomicBool,
+}
+
+/// Hands a record on; `false` when nobody wants more.
+type Send<'a> = dyn FnMut(Record) -> bool + 'a;
+
+/// One look through what was named.
+pub(crate) struct Look<'a> {
+    limits: Limits,
+    budget: Arc<Budget>,
+    looking: Arc<Looking>,
+    found: Found,
+    send: &'a mut Send<'a>,
+    stopped: bool,
+}
+
+/// Looks through `paths` and hands every record to `send`.
+pub(crate) fn look<'a>(
+    paths: &[PathBuf],
+    limits: Limits,
+    budget: Arc<Budget>,
+    looking: Arc<Looking>,
+    send: &'a mut Send<'a>,
+) -> Found {
+    let mut look = Look { limits, budget, looking, found: Found::default(), send, stopped: false };
+    for path in paths {
+        if look.stopped {
+            break;
+        }
+        look.named(path);
+    }
+    look.looking.ended.store(true, Ordering::Relaxed);
+    look.found
+}
+
+impl Look<'_> {
+    /// Looks at one path that the caller named; a link is followed here, because the caller named it.
+    fn named(&mut self, path: &Path) {
+        let label = name::of_path(path);
+        let place = match path.canonicalize() {
+            Ok(place) => place,
+            Err(error) => return self.fail(label.clone(), label, FailureReason::Unreadable(error.to_string())),
+        };
+        let source = name::of_path(&place);
+        match place.metadata() {
+            Ok(metadata) if metadata.is_dir() => self.folder(&place, &source),
+            Ok(metadata) if metadata.is_file() => self.single(&place, &source, metadata.len()),
+            Ok(_) => self.fail(label, source, FailureReason::Unreadable("not a file or folder".to_owned())),
+            Err(error) => self.fail(label, source, FailureReason::Unreadable(error.to_string())),
+        }
+    }
+
+    fn single(&mut self, place: &Path, source: &str, size: u64) {
+        let Some((folder, file)) = place.parent().zip(place.file_name()) else { return };
+        let label = name::display(&name::of_path(Path::new(file)));
+        match folder::open_folder(folder) {
+            Ok(root) => {
+                let beneath = Beneath { root: Arc::new(root), relative: PathBuf::from(file) };
+                self.file(beneath, label, source.to_owned(), size, true);
+            }
+            Err(error) => self.fail(label, source.to_owned(), FailureReason::Unreadable(error.to_string())),
+        }
+    }
+
+    /// A file: an archive to be opened, or a record.
+    fn file(&mut self, beneath: Beneath, path: String, source: String, size: u64, named: bool) {
+        if let Some(kind) = archive::Kind::of_name(&source) {
+            // An archive that was named lends its entries no prefix; one in a folder is like a folder there.
+            let prefix = if named { String::new() } else { format!("{path}/") };
+            return self.archive(kind, &beneath, &prefix, &path, &source);
+        }
+        if size > self.limits.file_bytes_max {
+            return self.fail(path, source, FailureReason::TooLarge { bytes_max: self.limits.file_bytes_max });
+        }
+        self.record(path, source, Content::File(beneath), size);
+    }
+
+    fn record(&mut self, path: String, source: String, content: Content, size: u64) {
+        if self.stopped || self.found.seen.contains(&source) {
+            return;
+        }
+        if self.looking.seen.fetch_add(1, Ordering::Relaxed) >= self.limits.files_max {
+            self.found.too_many = true;
+            self.stopped = true;
+            return;
+        }
+        self.found.seen.insert(source.clone());
+        let hold = self.budget.hold(size);
+        self.stopped = !(self.send)(Record { path, source, content, hold });
+    }
+
+    fn fail(&mut self, path: String, source: String, reason: FailureReason) {
+        self.record(path, source, Content::Failed(reason), 0);
+    }
+
+    fn warn(&mut self, path: &str, detail: impl Into<String>) {
+        self.found.warnings_count += 1;
+        if self.found.warnings.len() < self.limits.report_max {
+            self.found.warnings.push(SourceWarning { path: path.to_owned(), detail: detail.into() });
+        }
+    }
+}
