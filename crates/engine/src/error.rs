@@ -46,6 +46,12 @@ pub enum EngineError {
         /// The model.
         model: String,
     },
+    /// Nobody read the answer for too long, and its slot was given to others.
+    #[error("the answer of `{model}` was not read for too long")]
+    Stalled {
+        /// The model.
+        model: String,
+    },
     /// The engine cannot be started.
     #[error("the engine of `{model}` does not start: {reason}")]
     Unavailable {

@@ -11,7 +11,7 @@ pub mod template;
 
 use async_trait::async_trait;
 pub use chat::{CacheSalt, ChatRequest, Event, EventStream, Finish, Message, Role, Sampling};
-pub use embed::{EmbedRequest, EmbedKind, Embedding, Priority};
+pub use embed::{EmbedKind, EmbedRequest, Embedding, Priority};
 pub use error::EngineError;
 use serde::Serialize;
 

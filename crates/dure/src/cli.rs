@@ -1,0 +1,363 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// From a folder of records to cited answers, on your own machines.
+#[derive(Debug, Parser)]
+#[command(name = "dure", version, max_term_width = 110, after_help = EXAMPLES)]
+pub struct Cli {
+    /// The data folder [default: $DURE_DATA, or ~/.local/share/dure]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A settings file [default: settings.toml in the data folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
+    /// The tenant to act in
+    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    pub tenant: String,
+    /// Print JSON, for machines
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+A first hour:
+  dure model pull qwen2.5-coder-0.5b-instruct
+  dure model pull multilingual-e5-small
+  dure corpus create records --class open --residency KR --licence kogl-1 --purpose answering
+  dure corpus add records ./examples/records
+  dure ask records \"정수장의 여과지 역세척은 얼마나 자주 하나요?\"
+  dure key create app
+  dure up
+
+Commands speak to the running server, or open the data folder themselves where none runs.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the API until stopped
+    Up(Up),
+    /// Ask a corpus a question and get a cited answer
+    Ask(Ask),
+    /// Find the passages of a corpus that answer a question
+    Search(Search),
+    /// Corpora: named sets of documents with one label
+    #[command(subcommand)]
+    Corpus(Corpus),
+    /// Models: what can be installed, and what is
+    #[command(subcommand)]
+    Model(Model),
+    /// Routes: the names that clients call, each a model with corpora and instructions
+    #[command(subcommand)]
+    Route(Route),
+    /// Tenants: the institutions on this installation
+    #[command(subcommand)]
+    Tenant(Tenant),
+    /// Groups of people and keys that can be named as readers
+    #[command(subcommand)]
+    Group(Group),
+    /// People
+    #[command(subcommand)]
+    Person(Person),
+    /// Keys of people and services
+    #[command(subcommand)]
+    Key(Key),
+    /// Show every setting with where it came from, and what is installed
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Where to listen [default: 127.0.0.1:7400]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum AnswerMode {
+    /// The model's words if the records support them, else the records' own sentences
+    Both,
+    /// The model's words, with what no passage supports flagged
+    Generated,
+    /// The records' own sentences; no model is asked
+    Extractive,
+}
+
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// The corpus
+    pub corpus: String,
+    /// The question, in any language
+    pub question: String,
+    /// How the answer is made
+    #[arg(long, value_enum, default_value = "both")]
+    pub mode: AnswerMode,
+    /// Passages that the answer may be made of
+    #[arg(long, value_name = "N")]
+    pub top: Option<u32>,
+    /// The chat model [default: the first installed]
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SearchMode {
+    /// By words and meaning
+    Fused,
+    /// By the words that question and passage share
+    Words,
+    /// By the nearness of what they mean
+    Meaning,
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    /// The corpus
+    pub corpus: String,
+    /// The question
+    pub question: String,
+    /// Hits to show
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub top: usize,
+    /// How passages are looked for
+    #[arg(long, value_enum, default_value = "fused")]
+    pub mode: SearchMode,
+    /// Only documents whose path begins so
+    #[arg(long, value_name = "PREFIX")]
+    pub path: Option<String>,
+    /// Only documents dated from this day on
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Option<String>,
+    /// Only documents dated up to this day
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Option<String>,
+    /// Only documents of this class or a lower one
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Corpus {
+    /// Make a corpus
+    Create(CreateCorpus),
+    /// Add files, folders and archives; what did not change is left as it is
+    Add {
+        /// The corpus
+        name: String,
+        /// Files, folders, .tar.zst, .tar, .zip
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// A class stricter than the corpus's, for these documents
+        #[arg(long, value_name = "CLASS")]
+        class: Option<String>,
+        /// Groups that may read these documents, beyond what the corpus asks
+        #[arg(long, value_name = "GROUP")]
+        readers: Vec<String>,
+    },
+    /// List corpora
+    List,
+    /// Show what a corpus holds and how far its indexes are
+    Status {
+        /// The corpus
+        name: Option<String>,
+        /// Wait until every passage can be found by meaning, too
+        #[arg(long)]
+        wait: bool,
+    },
+    /// List a corpus's documents, or show one as the model sees it
+    Show {
+        /// The corpus
+        name: String,
+        /// The document's path or id
+        document: Option<String>,
+    },
+    /// Say which groups may read a corpus; none means the whole tenant
+    Readers {
+        /// The corpus
+        name: String,
+        /// Groups
+        groups: Vec<String>,
+    },
+    /// Remove a corpus, or one document of it
+    Remove {
+        /// The corpus
+        name: String,
+        /// The document's path or id
+        document: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateCorpus {
+    /// Its name: letters of any script, digits, `-_.`
+    pub name: String,
+    /// What people read
+    #[arg(long, default_value = "")]
+    pub title: String,
+    /// open, sensitive or classified (N2SF's O, S, C)
+    #[arg(long, value_name = "CLASS")]
+    pub class: String,
+    /// Countries where it may be processed; `anywhere` draws no border
+    #[arg(long, value_name = "COUNTRY", value_delimiter = ',', default_value = "KR")]
+    pub residency: Vec<String>,
+    /// Licences that the records came with
+    #[arg(long, value_name = "LICENCE", value_delimiter = ',')]
+    pub licence: Vec<String>,
+    /// What the records may be used for; a corpus for nothing cannot be searched
+    #[arg(long, value_name = "PURPOSE", value_delimiter = ',', required = true)]
+    pub purpose: Vec<String>,
+    /// Groups that may read it [default: everybody of the tenant]
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    pub readers: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Model {
+    /// List the catalogue and what is installed
+    List,
+    /// Fetch a model of the catalogue, check it, install it
+    Pull {
+        /// Its name in the catalogue
+        name: String,
+        /// Accept the licence where it asks for that
+        #[arg(long)]
+        accept_licence: bool,
+    },
+    /// Install a GGUF file of your own
+    Import {
+        /// The file
+        file: PathBuf,
+        /// The name to give it [default: the file's]
+        #[arg(long)]
+        name: Option<String>,
+        /// Accept the licence where it asks for that
+        #[arg(long)]
+        accept_licence: bool,
+    },
+    /// Show what is known of a model
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove an installed model
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Route {
+    /// Make a route
+    Create(CreateRoute),
+    /// List routes
+    List,
+    /// Show a route
+    Show {
+        /// Its name
+        name: String,
+    },
+    /// Remove a route
+    Remove {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct CreateRoute {
+    /// The name that clients call: lower-case letters, digits, `-._+`
+    pub name: String,
+    /// The chat model [default: the settings' own]
+    #[arg(long)]
+    pub model: Option<String>,
+    /// Corpora that it answers from; none makes it a plain chat
+    #[arg(long, value_delimiter = ',')]
+    pub corpus: Vec<String>,
+    /// Instructions that stand before every chat
+    #[arg(long, default_value = "")]
+    pub instructions: String,
+    /// How answers are made
+    #[arg(long, value_enum, default_value = "both")]
+    pub mode: AnswerMode,
+    /// Passages that an answer may be made of
+    #[arg(long, value_name = "N")]
+    pub top: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Tenant {
+    /// Make a tenant
+    Create {
+        /// Its name
+        name: String,
+        /// Tokens that it may use in all [default: no bound]
+        #[arg(long, value_name = "N")]
+        quota_tokens: Option<u64>,
+    },
+    /// List tenants with what they used
+    List,
+    /// Change how many tokens a tenant may use in all
+    Quota {
+        /// Its name
+        name: String,
+        /// Tokens; leave out for no bound
+        tokens: Option<u64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Group {
+    /// Make a group
+    Create {
+        /// Its name
+        name: String,
+    },
+    /// List groups
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Person {
+    /// Make a person
+    Create {
+        /// The person's name
+        name: String,
+        /// Groups that the person is in
+        #[arg(long, value_delimiter = ',')]
+        group: Vec<String>,
+    },
+    /// List people
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key; it is shown once
+    Create {
+        /// Its name
+        name: String,
+        /// The person that it stands for; none makes it a service's
+        #[arg(long, value_name = "NAME")]
+        person: Option<String>,
+        /// Groups whose corpora a service's key may read
+        #[arg(long, value_delimiter = ',')]
+        group: Vec<String>,
+        /// The class that text sent with it takes at least
+        #[arg(long, value_name = "CLASS", default_value = "open")]
+        input_class: String,
+        /// The highest class that it may read
+        #[arg(long, value_name = "CLASS", default_value = "open")]
+        read_class: String,
+    },
+    /// List keys
+    List,
+    /// End a key at once
+    Revoke {
+        /// Its name or id
+        name: String,
+    },
+}

@@ -1,0 +1,152 @@
+//! Commands: each asks the house through its API and prints the answer.
+
+mod answer;
+mod corpora;
+mod doctor;
+mod models;
+mod tenants;
+
+use std::process::ExitCode;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cli::{AnswerMode, Cli, Command, CreateRoute, Route};
+use crate::client::{Client, percent_encoded};
+use crate::print;
+use crate::settings::Settings;
+
+/// What commands need to know.
+pub struct Context<'a> {
+    pub client: Client,
+    pub settings: &'a Settings,
+    pub json: bool,
+}
+
+/// Runs one command.
+pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let client = Client::connect(settings, &cli.tenant).await?;
+    let context = Context { client, settings, json: cli.json };
+    let outcome = match &cli.command {
+        Command::Ask(ask) => answer::ask(&context, ask).await,
+        Command::Search(search) => answer::search(&context, search).await,
+        Command::Corpus(command) => corpora::run(&context, command).await,
+        Command::Model(command) => models::run(&context, command).await,
+        Command::Route(command) => route(&context, command).await,
+        Command::Tenant(command) => tenants::tenant(&context, command).await,
+        Command::Group(command) => tenants::group(&context, command).await,
+        Command::Person(command) => tenants::person(&context, command).await,
+        Command::Key(command) => tenants::key(&context, command).await,
+        Command::Doctor => doctor::run(&context).await,
+        Command::Up(_) => Ok(()),
+    };
+    let closed = context.client.close().await;
+    outcome.and(closed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Context<'_> {
+    async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        self.client.ask(Method::GET, path, None).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        self.client.ask(Method::POST, path, Some(body)).await
+    }
+
+    async fn put(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        self.client.ask(Method::PUT, path, Some(body)).await
+    }
+
+    async fn delete(&self, path: &str) -> anyhow::Result<Value> {
+        self.client.ask(Method::DELETE, path, None).await
+    }
+
+    /// Prints the value as JSON if that was asked for, and otherwise as `people` does.
+    fn show(&self, value: &Value, people: impl FnOnce(&Value)) {
+        if self.json { print::out(&value.to_string()) } else { people(value) }
+    }
+}
+
+impl AnswerMode {
+    /// The API's word for this mode.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::Generated => "generated",
+            Self::Extractive => "extractive",
+        }
+    }
+}
+
+/// A field of a value as text: what is absent is a dash.
+fn text(value: &Value, field: &str) -> String {
+    match value.pointer(&format!("/{field}")) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => {
+            let items: Vec<String> = items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
+            if items.is_empty() { "-".to_owned() } else { items.join(", ") }
+        }
+        Some(other) => other.to_string(),
+    }
+}
+
+/// A list of values as a table: heads and the fields under them.
+fn list(values: &Value, columns: &[(&str, &str)]) {
+    let mut rows = vec![columns.iter().map(|(head, _)| (*head).to_owned()).collect::<Vec<_>>()];
+    for value in values.as_array().into_iter().flatten() {
+        rows.push(columns.iter().map(|(_, field)| text(value, field)).collect());
+    }
+    if rows.len() == 1 { print::out("none") } else { print::table(&rows) }
+}
+
+/// One value as a table of two columns.
+fn fields(value: &Value, columns: &[(&str, &str)]) {
+    let rows: Vec<Vec<String>> =
+        columns.iter().map(|(head, field)| vec![(*head).to_owned(), text(value, field)]).collect();
+    print::table(&rows);
+}
+
+const ROUTE: &[(&str, &str)] = &[
+    ("NAME", "name"),
+    ("MODEL", "model"),
+    ("CORPORA", "corpora"),
+    ("MODE", "mode"),
+    ("PASSAGES", "passages_max"),
+];
+
+async fn route(context: &Context<'_>, command: &Route) -> anyhow::Result<()> {
+    match command {
+        Route::Create(CreateRoute { name, model, corpus, instructions, mode, top }) => {
+            let body = json!({
+                "name": name,
+                "model": model.as_ref().unwrap_or(&context.settings.models.chat),
+                "corpora": corpus,
+                "instructions": instructions,
+                "mode": mode.as_str(),
+                "passages": top,
+            });
+            let made = context.post("/api/v1/routes", body).await?;
+            context.show(&made, |made| {
+                print::out(&format!("route `{}` made; clients call it as `model`", text(made, "name")));
+            });
+        }
+        Route::List => {
+            let all = context.get("/api/v1/routes").await?;
+            context.show(&all, |all| list(all, ROUTE));
+        }
+        Route::Show { name } => {
+            let route = context.get(&format!("/api/v1/routes/{}", percent_encoded(name))).await?;
+            context.show(&route, |route| {
+                fields(route, ROUTE);
+                fields(route, &[("INSTRUCTIONS", "instructions")]);
+            });
+        }
+        Route::Remove { name } => {
+            let gone = context.delete(&format!("/api/v1/routes/{}", percent_encoded(name))).await?;
+            context.show(&gone, |_| print::out(&format!("route `{name}` removed")));
+        }
+    }
+    Ok(())
+}

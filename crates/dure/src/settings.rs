@@ -1,0 +1,320 @@
+//! Settings, read once: defaults, then the file, then the environment, then flags.
+//!
+//! The defaults are the commented file `settings.toml`, embedded, so what is documented is what holds. All mistakes
+//! are reported together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use base::{Class, Country};
+use serde::Deserialize;
+use toml::{Table, Value};
+
+/// The commented defaults.
+pub const DEFAULTS: &str = include_str!("../../../settings.toml");
+
+/// All settings.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    pub server: Server,
+    pub engine: Engine,
+    pub models: Models,
+    pub search: Search,
+    pub log: Log,
+    /// The data folder.
+    #[serde(skip)]
+    pub data: PathBuf,
+    /// The values as written, for showing.
+    #[serde(skip)]
+    pub table: Table,
+    /// Where each value came from.
+    #[serde(skip)]
+    pub origins: BTreeMap<String, Origin>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub hosts: Vec<String>,
+    pub body_bytes_max: usize,
+    pub requests_max: usize,
+    pub drain_s: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    Llama,
+    Fake,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    pub kind: EngineKind,
+    pub country: Country,
+    pub class_max: Class,
+    pub slots: u32,
+    pub threads: u32,
+    pub context_tokens: u32,
+    pub queue_max: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Models {
+    pub chat: String,
+    pub embedding: String,
+    pub python: PathBuf,
+    pub hugging_face: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    pub index_threads: usize,
+    pub index_memory_bytes: usize,
+    pub searches_max: usize,
+    pub background: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File(PathBuf),
+    Environment(String),
+    Flag(&'static str),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File(path) => write!(f, "{}", path.display()),
+            Origin::Environment(name) => write!(f, "${name}"),
+            Origin::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// What the command line says of settings.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    pub data: Option<PathBuf>,
+    pub settings: Option<PathBuf>,
+    pub listen: Option<String>,
+}
+
+impl Settings {
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// One error that names every mistake.
+    pub fn read(flags: &Flags) -> anyhow::Result<Self> {
+        Self::read_from(flags, &|name| std::env::var(name).ok())
+    }
+
+    fn read_from(flags: &Flags, environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Self> {
+        let data = data_folder(flags, environment)?;
+        let mut table: Table = DEFAULTS.parse().context("the defaults are broken")?;
+        let mut origins = BTreeMap::new();
+        for (section, name) in names(&table) {
+            origins.insert(format!("{section}.{name}"), Origin::Default);
+        }
+        let mut mistakes = Vec::new();
+        if let Some((path, text)) = file(flags, &data)? {
+            match text.parse::<Table>() {
+                Ok(over) => lay_over(&mut table, over, &path, &mut origins, &mut mistakes),
+                Err(error) => mistakes.push(format!("{}: {}", path.display(), error.message())),
+            }
+        }
+        for (section, name) in names(&table) {
+            let variable = format!("DURE_{}_{}", section.to_uppercase(), name.to_uppercase());
+            if let Some(text) = environment(&variable)
+                && let Some(Value::Table(values)) = table.get_mut(&section)
+            {
+                let old = values.get(&name).cloned().unwrap_or(Value::Boolean(false));
+                match like(&old, &text) {
+                    Ok(value) => {
+                        values.insert(name.clone(), value);
+                        origins.insert(format!("{section}.{name}"), Origin::Environment(variable));
+                    }
+                    Err(wanted) => mistakes.push(format!("${variable}: `{text}` is not {wanted}")),
+                }
+            }
+        }
+        if let (Some(listen), Some(Value::Table(server))) = (&flags.listen, table.get_mut("server")) {
+            server.insert("listen".to_owned(), Value::String(listen.clone()));
+            origins.insert("server.listen".to_owned(), Origin::Flag("--listen"));
+        }
+        mistakes.extend(wrong_values(&table));
+        if !mistakes.is_empty() {
+            bail!("the settings have mistakes:\n  {}", mistakes.join("\n  "));
+        }
+        let mut settings: Settings = Value::Table(table.clone()).try_into().context("the settings cannot be used")?;
+        settings.data = data;
+        settings.table = table;
+        settings.origins = origins;
+        Ok(settings)
+    }
+}
+
+fn data_folder(flags: &Flags, environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<PathBuf> {
+    let named = flags.data.clone().or_else(|| environment("DURE_DATA").map(PathBuf::from));
+    let folder = match named {
+        Some(folder) => folder,
+        None => {
+            let home = environment("XDG_DATA_HOME")
+                .map(PathBuf::from)
+                .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".local/share")))
+                .context("name a data folder with `--data DIR`; neither HOME nor DURE_DATA is set")?;
+            home.join("dure")
+        }
+    };
+    std::path::absolute(&folder).with_context(|| format!("`{}` is not a usable path", folder.display()))
+}
+
+fn file(flags: &Flags, data: &Path) -> anyhow::Result<Option<(PathBuf, String)>> {
+    let (path, needed) = match &flags.settings {
+        Some(path) => (path.clone(), true),
+        None => (data.join("settings.toml"), false),
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path, text))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !needed => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("the settings in `{}` cannot be read", path.display())),
+    }
+}
+
+fn names(table: &Table) -> Vec<(String, String)> {
+    table
+        .iter()
+        .filter_map(|(section, values)| Some((section, values.as_table()?)))
+        .flat_map(|(section, values)| values.keys().map(move |name| (section.clone(), name.clone())))
+        .collect()
+}
+
+fn lay_over(
+    table: &mut Table,
+    over: Table,
+    path: &Path,
+    origins: &mut BTreeMap<String, Origin>,
+    mistakes: &mut Vec<String>,
+) {
+    for (section, values) in over {
+        let (Some(Value::Table(known)), Value::Table(values)) = (table.get_mut(&section), values) else {
+            mistakes.push(format!("{}: there is no section `[{section}]`", path.display()));
+            continue;
+        };
+        for (name, value) in values {
+            if !known.contains_key(&name) {
+                mistakes.push(format!("{}: `[{section}]` has no setting `{name}`", path.display()));
+                continue;
+            }
+            known.insert(name.clone(), value);
+            origins.insert(format!("{section}.{name}"), Origin::File(path.to_owned()));
+        }
+    }
+}
+
+/// A text from the environment, as a value of the kind that the default has.
+fn like(old: &Value, text: &str) -> Result<Value, &'static str> {
+    match old {
+        Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| "a whole number"),
+        Value::Boolean(_) => text.parse().map(Value::Boolean).map_err(|_| "`true` or `false`"),
+        Value::Array(_) => {
+            Ok(Value::Array(text.split(',').filter(|part| !part.is_empty()).map(Value::from).collect()))
+        }
+        _ => Ok(Value::from(text)),
+    }
+}
+
+/// Tries each value by itself in a table of defaults, so that one mistake does not hide the next.
+fn wrong_values(table: &Table) -> Vec<String> {
+    let Ok(defaults) = DEFAULTS.parse::<Table>() else { return Vec::new() };
+    let mut wrong = Vec::new();
+    for (section, name) in names(table) {
+        let mut alone = defaults.clone();
+        let value = table.get(&section).and_then(|values| values.get(&name)).cloned();
+        if let (Some(Value::Table(values)), Some(value)) = (alone.get_mut(&section), value) {
+            values.insert(name.clone(), value);
+        }
+        if let Err(error) = Value::Table(alone).try_into::<Settings>() {
+            wrong.push(format!("`{section}.{name}`: {}", error.message()));
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(file: Option<&str>, environment: &[(&str, &str)]) -> anyhow::Result<Settings> {
+        let dir = std::env::temp_dir().join(format!("dure-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&dir)?;
+        let path = dir.join(format!("{:?}.toml", std::thread::current().id()));
+        if let Some(text) = file {
+            std::fs::write(&path, text)?;
+        }
+        let flags =
+            Flags { data: Some(dir), settings: file.is_some().then_some(path), ..Flags::default() };
+        Settings::read_from(&flags, &|name| {
+            environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn the_defaults_hold_and_each_layer_stands_above_the_one_before() {
+        let settings = read(None, &[]).unwrap();
+        assert_eq!(settings.server.listen.to_string(), "127.0.0.1:7400");
+        assert!(settings.origins.values().all(|origin| *origin == Origin::Default));
+        let settings = read(
+            Some("[server]\nlisten = \"127.0.0.1:1\"\n[engine]\nslots = 2"),
+            &[("DURE_SERVER_LISTEN", "127.0.0.1:2"), ("DURE_SERVER_HOSTS", "a.example,b.example")],
+        )
+        .unwrap();
+        assert_eq!((settings.server.listen.port(), settings.engine.slots), (2, 2));
+        assert_eq!(settings.server.hosts, ["a.example", "b.example"]);
+        assert!(matches!(settings.origins["engine.slots"], Origin::File(_)));
+        assert!(matches!(settings.origins["server.listen"], Origin::Environment(_)));
+    }
+
+    #[test]
+    fn all_mistakes_are_named_together() {
+        let text = "[server]\nlisten = \"nowhere\"\nport = 1\n[motor]\nx = 1\n[engine]\nclass_max = \"secret\"";
+        let error = read(Some(text), &[("DURE_ENGINE_SLOTS", "many")]).unwrap_err().to_string();
+        for part in ["server.listen", "no setting `port`", "`[motor]`", "engine.class_max", "$DURE_ENGINE_SLOTS"] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
+    }
+
+    #[test]
+    fn a_settings_file_that_is_named_must_be_there() {
+        let flags = Flags {
+            data: Some("/nonexistent".into()),
+            settings: Some("/nonexistent/s.toml".into()),
+            ..Flags::default()
+        };
+        assert!(Settings::read_from(&flags, &|_| None).is_err());
+    }
+}

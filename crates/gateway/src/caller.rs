@@ -1,0 +1,132 @@
+//! Who asks: the one extractor that every door uses.
+//!
+//! A credential comes as `Authorization: Bearer KEY` or as `x-api-key: KEY`, and both are judged here by the same
+//! code. More than one credential is refused, so that no two parts of the program can judge different ones.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use base::{Class, Principal, Subject};
+
+use crate::App;
+use crate::error::ApiError;
+
+const API_KEY: &str = "x-api-key";
+const TENANT: &str = "x-dure-tenant";
+const KEY_BYTES_MAX: usize = 512;
+
+/// Whoever sent the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(pub(crate) Principal);
+
+/// The command line on this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Operator(pub(crate) Principal);
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let key = credential(&parts.headers).ok_or(ApiError::Unauthenticated)?;
+        if app.operator.matches(key) {
+            let name = parts.headers.get(TENANT).map_or(Ok("default"), |name| name.to_str());
+            let name = name.map_err(|_| ApiError::NotFound("tenant"))?;
+            let name = percent_decoded(name);
+            let tenant = app.tenancy.tenant(&name).map_err(ApiError::from)?;
+            return Ok(Caller(Principal {
+                tenant: tenant.id,
+                subject: Subject::Operator,
+                groups: BTreeSet::new(),
+                input_class: Class::Open,
+                read_class_max: Class::Classified,
+            }));
+        }
+        app.tenancy.authenticate(key).map(Caller).map_err(|_| ApiError::Unauthenticated)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, app).await?;
+        app.guard.may_administer(&principal)?;
+        Ok(Operator(principal))
+    }
+}
+
+fn credential(headers: &HeaderMap) -> Option<&str> {
+    let mut shown = headers
+        .get_all(AUTHORIZATION)
+        .iter()
+        .map(|value| value.to_str().ok().and_then(bearer))
+        .chain(headers.get_all(API_KEY).iter().map(|value| value.to_str().ok()));
+    let key = shown.next()??;
+    (shown.next().is_none() && key.len() <= KEY_BYTES_MAX).then_some(key)
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim_start_matches(' '))
+}
+
+/// Header values are ASCII, and a tenant's name may be Korean.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let pair = tail.get(..2).filter(|_| *first == b'%').and_then(|pair| std::str::from_utf8(pair).ok());
+        match pair.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(headers: &[(&'static str, &str)]) -> Option<String> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        credential(&map).map(str::to_owned)
+    }
+
+    #[test]
+    fn one_credential_is_read_and_two_are_none() {
+        assert_eq!(seen(&[("authorization", "Bearer k")]).as_deref(), Some("k"));
+        assert_eq!(seen(&[("authorization", "bearer  k")]).as_deref(), Some("k"));
+        assert_eq!(seen(&[("x-api-key", "k")]).as_deref(), Some("k"));
+        for headers in [
+            &[][..],
+            &[("authorization", "k")],
+            &[("authorization", "Basic k")],
+            &[("authorization", "Bearer a"), ("authorization", "Bearer b")],
+            &[("authorization", "Bearer a"), ("x-api-key", "a")],
+            &[("authorization", "Basic x"), ("x-api-key", "a")],
+            &[("cookie", "key=k")],
+        ] {
+            assert_eq!(seen(headers), None, "{headers:?}");
+        }
+        assert_eq!(seen(&[("x-api-key", &"k".repeat(513))]), None);
+    }
+
+    #[test]
+    fn a_korean_tenants_name_fits_a_header() {
+        assert_eq!(percent_decoded("%EB%91%90%EB%A0%88-1%"), "두레-1%");
+    }
+}

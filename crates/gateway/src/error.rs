@@ -1,0 +1,290 @@
+//! The one table from the house's errors to HTTP.
+//!
+//! The shape is OpenAI's: `{"error": {"message", "type", "param", "code"}}`. What a caller may not know of answers 404,
+//! never 403. Nothing of the machine (paths, SQL, stack) goes out for errors that are ours.
+
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+/// Why a request was not answered with what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("a valid key is needed: `Authorization: Bearer KEY`")]
+    Unauthenticated,
+    #[error("this server does not answer to that host or origin")]
+    Host,
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    #[error("no such model `{0}`")]
+    ModelNotFound(String),
+    #[error("there is nothing at this address")]
+    NoRoute,
+    #[error("this address does not take that method")]
+    Method,
+    #[error("{message}")]
+    Invalid { message: String, field: Option<String> },
+    #[error("the request's body is larger than this server takes")]
+    BodyTooLarge,
+    #[error("{0}")]
+    TooLong(String),
+    #[error("{0}")]
+    Refused(String),
+    #[error("{0}")]
+    Conflict(String),
+    #[error("{0}")]
+    Quota(String),
+    #[error("{message}")]
+    Busy { message: String, retry_after: Duration },
+    #[error("this server is answering as many requests as it can")]
+    Crowded,
+    #[error("{0}")]
+    Unavailable(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("the disk that holds the data folder is full")]
+    DiskFull,
+    #[error("something went wrong inside; the server's log says more")]
+    Internal,
+}
+
+impl ApiError {
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::Invalid { message: message.into(), field: None }
+    }
+
+    /// Logs what must not go out and stands in its place.
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %chain(error), "a request failed inside");
+        Self::Internal
+    }
+
+    /// Status, `type` and `code`, as OpenAI's API names them where it has a name.
+    fn row(&self) -> (StatusCode, &'static str, &'static str) {
+        const INVALID: &str = "invalid_request_error";
+        match self {
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key"),
+            Self::Host => (StatusCode::FORBIDDEN, INVALID, "host_not_allowed"),
+            Self::NotFound(_) | Self::NoRoute => (StatusCode::NOT_FOUND, INVALID, "not_found"),
+            Self::ModelNotFound(_) => (StatusCode::NOT_FOUND, INVALID, "model_not_found"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
+            Self::Invalid { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_value"),
+            Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, "body_too_large"),
+            Self::TooLong(_) => (StatusCode::BAD_REQUEST, INVALID, "context_length_exceeded"),
+            Self::Refused(_) => (StatusCode::FORBIDDEN, "permission_error", "refused_by_policy"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, "conflict"),
+            Self::Quota(_) => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota"),
+            Self::Busy { .. } | Self::Crowded => {
+                (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded")
+            }
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "unavailable"),
+            Self::Failed(_) => (StatusCode::BAD_GATEWAY, "server_error", "failed"),
+            Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error", "disk_full"),
+            Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "internal"),
+        }
+    }
+
+    fn value(&self) -> Value {
+        let (_, kind, code) = self.row();
+        let param = if let Self::Invalid { field: Some(field), .. } = self { json!(field) } else { Value::Null };
+        json!({ "error": { "message": self.to_string(), "type": kind, "param": param, "code": code } })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        self.value().to_string()
+    }
+
+    pub(crate) fn body(&self) -> axum::Json<Value> {
+        axum::Json(self.value())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => Some(*retry_after),
+            Self::Crowded => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, ..) = self.row();
+        let mut response = (status, self.text()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after() {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        response
+    }
+}
+
+impl From<guard::Refusal> for ApiError {
+    fn from(refusal: guard::Refusal) -> Self {
+        match refusal {
+            guard::Refusal::NotVisible => Self::NotFound("corpus"),
+            guard::Refusal::NothingNamed => Self::invalid(refusal.to_string()),
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+// The store is not this crate's to name: its errors arrive inside others', and only say whether the disk is full.
+fn inside(full: bool, error: &dyn std::error::Error) -> ApiError {
+    if full { ApiError::DiskFull } else { ApiError::internal(error) }
+}
+
+impl From<tenancy::TenancyError> for ApiError {
+    fn from(error: tenancy::TenancyError) -> Self {
+        use tenancy::TenancyError as E;
+        match error {
+            E::NotFound { what, .. } => Self::NotFound(what),
+            E::Exists { .. } => Self::Conflict(error.to_string()),
+            E::Name(_) => Self::invalid(error.to_string()),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<tenancy::AdmissionError> for ApiError {
+    fn from(error: tenancy::AdmissionError) -> Self {
+        use tenancy::AdmissionError as E;
+        match error {
+            E::Exhausted { .. } => Self::Quota(error.to_string()),
+            E::NoTenant => Self::NotFound("tenant"),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<corpus::CorpusError> for ApiError {
+    fn from(error: corpus::CorpusError) -> Self {
+        use corpus::CorpusError as E;
+        match error {
+            E::NoCorpus => Self::NotFound("corpus"),
+            E::NoDocument(_) => Self::NotFound("document"),
+            E::BadName(_) => Self::invalid(error.to_string()),
+            E::NameTaken(_) | E::Busy => Self::Conflict(error.to_string()),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<corpus::AddError> for ApiError {
+    fn from(error: corpus::AddError) -> Self {
+        use corpus::AddError as E;
+        match error {
+            E::NoCorpus => Self::NotFound("corpus"),
+            E::NothingNamed | E::TooManyFiles { .. } => Self::invalid(error.to_string()),
+            E::Busy => Self::Conflict(error.to_string()),
+            E::LogFull | E::Stopped(_) => Self::Failed(error.to_string()),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<retrieval::SearchError> for ApiError {
+    fn from(error: retrieval::SearchError) -> Self {
+        use retrieval::SearchError as E;
+        match error {
+            E::QueryTooLong { .. } | E::Top { .. } => Self::invalid(error.to_string()),
+            E::Busy => Self::Busy { message: error.to_string(), retry_after: Duration::from_secs(1) },
+            E::NoEmbedder | E::Embedder(_) => Self::Unavailable(error.to_string()),
+            E::Index { .. } | E::Stopped => Self::internal(&error),
+            E::Store(error) => inside(error.is_full(), &error),
+            E::Corpus(error) => error.into(),
+        }
+    }
+}
+
+impl From<models::ModelsError> for ApiError {
+    fn from(error: models::ModelsError) -> Self {
+        use models::ModelsError as E;
+        match error {
+            E::Unknown { name } | E::NotInstalled { name } => Self::ModelNotFound(name),
+            E::Catalogue(error) => Self::Failed(error.to_string()),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<models::PullError> for ApiError {
+    fn from(error: models::PullError) -> Self {
+        use models::PullError as E;
+        match error {
+            E::Unknown { name } => Self::ModelNotFound(name),
+            E::LicenceNotAccepted { .. } | E::Busy { .. } => Self::Conflict(error.to_string()),
+            E::NoSource { .. } | E::NotConverted { .. } | E::Unsafe { .. } | E::Stopped => {
+                Self::Failed(error.to_string())
+            }
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<models::ImportError> for ApiError {
+    fn from(error: models::ImportError) -> Self {
+        use models::ImportError as E;
+        match error {
+            E::Store(error) => inside(error.is_full(), &error),
+            E::Taken { .. } | E::LicenceNotAccepted { .. } => Self::Conflict(error.to_string()),
+            other => Self::invalid(other.to_string()),
+        }
+    }
+}
+
+impl From<serving::RouteError> for ApiError {
+    fn from(error: serving::RouteError) -> Self {
+        use serving::RouteError as E;
+        match error {
+            E::NotFound { .. } => Self::NotFound("route"),
+            E::Exists { .. } | E::Full { .. } => Self::Conflict(error.to_string()),
+            E::Invalid { field, .. } => {
+                Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) }
+            }
+            E::Refused(refusal) => refusal.into(),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<serving::ChatError> for ApiError {
+    fn from(error: serving::ChatError) -> Self {
+        use serving::ChatError as E;
+        match error {
+            E::ModelNotFound { model } => Self::ModelNotFound(model),
+            E::CorpusNotFound { .. } => Self::NotFound("corpus"),
+            E::Invalid { field, .. } => {
+                Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) }
+            }
+            E::TooLong { .. } => Self::TooLong(error.to_string()),
+            E::Refused(refusal) => refusal.into(),
+            E::Quota(error) => error.into(),
+            E::Busy { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
+            E::Died { .. } | E::Stalled { .. } => Self::Failed(error.to_string()),
+            E::Quarantined { .. } => Self::invalid(error.to_string()),
+            E::Unavailable { .. } => Self::Unavailable(error.to_string()),
+            E::Search(error) => error.into(),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,59 @@
+//! Answers from records.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use serde::Deserialize;
+use serving::{AnswerCall, AnswerMode, Reply, Sampling};
+
+use super::corpora::visible;
+use crate::App;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::openai::Body;
+use crate::stream::json_lines;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AnswerRequest {
+    question: String,
+    #[serde(default)]
+    mode: AnswerMode,
+    #[serde(default)]
+    passages: Option<u32>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    instructions: String,
+    #[serde(default)]
+    max_tokens: Option<u32>,
+    #[serde(default)]
+    stream: bool,
+}
+
+pub(crate) async fn answer(
+    Caller(principal): Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Body(request): Body<AnswerRequest>,
+) -> Result<Response, ApiError> {
+    let corpus = visible(&app, &principal, &name).await?;
+    let call = AnswerCall {
+        corpora: vec![corpus.name],
+        question: request.question,
+        passages_max: request.passages,
+        mode: request.mode,
+        model: request.model,
+        instructions: request.instructions,
+        sampling: Sampling::default(),
+        tokens_max: request.max_tokens,
+    };
+    let stream = app.serving.answer(&principal, call).await?;
+    if request.stream {
+        Ok(json_lines(stream.map(|event| event.map_err(ApiError::from))))
+    } else {
+        Ok(Json(Reply::gather(stream).await?).into_response())
+    }
+}

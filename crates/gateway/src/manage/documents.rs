@@ -1,0 +1,129 @@
+//! Documents: listed, shown, quoted, removed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use base::{DocumentId, Principal};
+use corpus::{Corpus, Document, DocumentPage, DocumentSummary};
+use guard::{DocumentTerms, SearchPermit};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::corpora::visible;
+use crate::App;
+use crate::caller::{Caller, Operator};
+use crate::error::ApiError;
+
+/// Bytes of text that are shown around a quote.
+const AROUND_BYTES: usize = 2_000;
+
+fn may_read(app: &App, principal: &Principal, corpus: &Corpus) -> Result<SearchPermit, ApiError> {
+    let purpose = "answering".parse().map_err(|_| ApiError::Internal)?;
+    Ok(app.guard.may_search(principal, &[app.corpora.terms(corpus)], &purpose)?)
+}
+
+fn terms(corpus: &Corpus, summary: &DocumentSummary) -> DocumentTerms {
+    DocumentTerms { corpus: corpus.id, class: summary.class, readers: summary.readers.clone() }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Page {
+    #[serde(default)]
+    after: Option<String>,
+    #[serde(default)]
+    limit: Option<u32>,
+}
+
+pub(crate) async fn list(
+    Caller(principal): Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(page): Query<Page>,
+) -> Result<Json<Vec<DocumentSummary>>, ApiError> {
+    let corpus = visible(&app, &principal, &name).await?;
+    let permit = may_read(&app, &principal, &corpus)?;
+    let page = DocumentPage { after: page.after, limit: page.limit.unwrap_or(0) };
+    let mut documents = app.corpora.documents(corpus.id, &page).await?;
+    documents.retain(|document| permit.allows(&terms(&corpus, document)));
+    Ok(Json(documents))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Which {
+    /// The document's path in its corpus, or its id.
+    document: String,
+}
+
+/// The document, if this principal may read it; otherwise it is as if it were not there.
+async fn readable(app: &App, principal: &Principal, corpus: &Corpus, which: &str) -> Result<Document, ApiError> {
+    let permit = may_read(app, principal, corpus)?;
+    let document = app.corpora.show(corpus.id, which).await?;
+    if permit.allows(&terms(corpus, &document.summary)) { Ok(document) } else { Err(ApiError::NotFound("document")) }
+}
+
+pub(crate) async fn show(
+    Caller(principal): Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, ApiError> {
+    let corpus = visible(&app, &principal, &name).await?;
+    let document = readable(&app, &principal, &corpus, &which.document).await?;
+    let passages: Vec<Value> = document
+        .passages
+        .iter()
+        .map(|passage| json!({ "id": passage.id, "span": passage.span, "headings": passage.headings }))
+        .collect();
+    Ok(Json(json!({
+        "document": document.summary,
+        "text": document.text.as_ref(),
+        "passages": passages,
+        "warnings": document.warnings,
+    })))
+}
+
+pub(crate) async fn remove(
+    Operator(principal): Operator,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, ApiError> {
+    let corpus = visible(&app, &principal, &name).await?;
+    let document = app.corpora.show(corpus.id, &which.document).await?;
+    app.corpora.remove_document(corpus.id, document.summary.id).await?;
+    Ok(Json(json!({ "removed": document.summary.path })))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Span {
+    from: usize,
+    to: usize,
+}
+
+/// A quote in its place: what a citation's address leads to.
+pub(crate) async fn excerpt(
+    Caller(principal): Caller,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    Query(span): Query<Span>,
+) -> Result<Json<Value>, ApiError> {
+    let gone = || ApiError::NotFound("document");
+    let id: DocumentId = id.parse().map_err(|_| gone())?;
+    let revision = app.corpora.revisions(id).await?.pop().ok_or_else(gone)?;
+    let corpus = app.corpora.get(revision.corpus).await?.ok_or_else(gone)?;
+    app.guard.may_see(&principal, &app.corpora.terms(&corpus)).map_err(|_| gone())?;
+    let document = readable(&app, &principal, &corpus, &id.to_string()).await?;
+    let text = document.text.as_ref();
+    let quote = text.get(span.from..span.to).ok_or_else(|| ApiError::invalid("no text stands at this span"))?;
+    let around: Range<usize> = text.floor_char_boundary(span.from.saturating_sub(AROUND_BYTES))
+        ..text.ceil_char_boundary(span.to.saturating_add(AROUND_BYTES).min(text.len()));
+    Ok(Json(json!({
+        "document": document.summary,
+        "corpus": corpus.name,
+        "quote": quote,
+        "span": { "start": span.from, "end": span.to },
+        "around": { "start": around.start, "end": around.end, "text": &text[around.clone()] },
+    })))
+}

@@ -1,0 +1,74 @@
+//! Searching, and how far the indexes are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use base::Class;
+use jiff::civil::Date;
+use retrieval::{Filter, Found, Mode, Query, Status};
+use serde::Deserialize;
+
+use super::corpora::visible;
+use crate::App;
+use crate::caller::Caller;
+use crate::error::ApiError;
+use crate::openai::Body;
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SearchRequest {
+    question: String,
+    #[serde(default)]
+    mode: Mode,
+    #[serde(default)]
+    top: Option<usize>,
+    /// Only documents whose path begins so.
+    #[serde(default)]
+    path: Option<String>,
+    /// Only documents dated from this day on.
+    #[serde(default)]
+    from: Option<Date>,
+    /// Only documents dated up to this day.
+    #[serde(default)]
+    to: Option<Date>,
+    /// Only documents of this class or a lower one.
+    #[serde(default)]
+    class: Option<Class>,
+    /// Milliseconds that may be spent on making missing vectors of the best candidates.
+    #[serde(default)]
+    patience_ms: u64,
+}
+
+const PATIENCE_MAX_MS: u64 = 10_000;
+
+pub(crate) async fn search(
+    Caller(principal): Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Body(request): Body<SearchRequest>,
+) -> Result<Json<Found>, ApiError> {
+    let corpus = visible(&app, &principal, &name).await?;
+    let purpose = "answering".parse().map_err(|_| ApiError::Internal)?;
+    let permit = app.guard.may_search(&principal, &[app.corpora.terms(&corpus)], &purpose)?;
+    let filter = Filter {
+        corpora: None,
+        path_prefix: request.path,
+        dated_from: request.from,
+        dated_to: request.to,
+        class_max: request.class,
+    };
+    let query = Query {
+        mode: request.mode,
+        top: request.top.unwrap_or(10),
+        filter,
+        patience: Duration::from_millis(request.patience_ms.min(PATIENCE_MAX_MS)),
+        ..Query::new(request.question)
+    };
+    Ok(Json(app.search.search(&permit, &query).await?))
+}
+
+/// How far words and vectors are, over everything that is gathered here.
+pub(crate) async fn index(_: Caller, State(app): State<Arc<App>>) -> Json<Status> {
+    Json(app.search.status())
+}

@@ -1,0 +1,9 @@
+//! Search by words: an analyzer, an index of postings, a score.
+
+mod analyzer;
+mod index;
+mod score;
+mod tokenizer;
+
+pub(crate) use index::{Entry, HASH_BYTES, IndexError, TextHash, View, Words};
+pub(crate) use score::{WordScores, score, shorten};

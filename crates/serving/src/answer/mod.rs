@@ -1,0 +1,19 @@
+//! Cited answers: from passages that were found to a text whose sentences can be checked.
+
+mod asked;
+mod cite;
+pub(crate) mod language;
+mod marks;
+mod number;
+mod pack;
+mod sentence;
+mod support;
+mod terms;
+mod weigh;
+mod writer;
+
+pub(crate) use cite::{Cited, extract, within};
+pub(crate) use marks::disarm as marks_disarmed;
+pub(crate) use pack::{choose, messages};
+pub(crate) use weigh::{Question, Weighed};
+pub(crate) use writer::Writer;

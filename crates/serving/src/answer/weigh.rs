@@ -1,0 +1,404 @@
+//! Weighs the sentences of the passages that were found: which of them answer the question, and does any?
+//!
+//! Both weighings are small logistic models over a handful of features, so that each judgement can be taken apart.
+//! Their weights were fitted on the `dev` half of `suites/records` (`bench/answers/README.md` says how) and are the
+//! only numbers here that came from data.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use retrieval::Hit;
+
+use super::asked::Asked;
+use super::number::Number;
+use super::terms::{Term, Text, terms};
+
+/// Features of one sentence.
+pub(crate) const SENTENCE_FEATURES: usize = 12;
+/// Features of a question with all that was found for it.
+pub(crate) const QUESTION_FEATURES: usize = 12;
+
+/// Weights of the features, the constant last.
+struct Weights {
+    sentence: [f32; SENTENCE_FEATURES + 1],
+    question: [f32; QUESTION_FEATURES + 1],
+}
+
+/// Where an embedder compared the meaning of the best sentences.
+const WITH_MEANING: Weights = Weights {
+    sentence: [1.5, 2.0, 1.0, -1.0, -1.5, -1.0, 1.5, 4.0, 1.0, -0.5, -2.0, 0.0, -4.0],
+    question: [1.0, 1.0, 1.0, -2.0, -2.0, -1.0, 1.0, 4.0, 1.0, 0.0, 0.0, 0.0, -3.0],
+};
+
+/// Where there is none.
+const BY_WORDS: Weights = Weights {
+    sentence: [5.45, 3.539, -1.407, 2.694, -0.966, 0.48, 2.429, 0.0, 10.246, -0.313, -4.304, 0.553, -9.122],
+    question: [-1.456, 0.098, 1.245, 0.377, 2.071, -0.692, 1.065, 0.0, 4.813, 0.93, 2.762, -0.268, -5.595],
+};
+
+/// A question, taken apart once.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub text: Text,
+    terms: Vec<Term>,
+    asked: Asked,
+    /// Whether it asks for what held before.
+    past: bool,
+}
+
+/// A sentence of a passage, with what was seen of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sentence {
+    /// The place of its passage among the hits.
+    pub hit: usize,
+    /// Where it stands in the passage's text.
+    pub span: Range<usize>,
+    /// Its place among the passage's sentences.
+    pub place: usize,
+    pub text: Text,
+    pub neighbours: Text,
+    /// How near its meaning is to the question's, if an embedder said so.
+    pub cosine: Option<f32>,
+    pub features: [f32; SENTENCE_FEATURES],
+    /// How likely it is that this sentence answers, 0 to 1.
+    pub score: f32,
+}
+
+/// What was found, weighed.
+#[derive(Debug)]
+pub(crate) struct Weighed {
+    pub hits: Vec<Hit>,
+    /// The headings, title and path of each hit.
+    pub headings: Vec<Text>,
+    /// Whether a newer document among the hits replaces the hit's document.
+    pub replaced: Vec<bool>,
+    /// All sentences; best first once [`Weighed::rank`] ran.
+    pub sentences: Vec<Sentence>,
+    idf: Vec<f32>,
+    pub features: [f32; QUESTION_FEATURES],
+    /// How likely it is that the records answer at all, 0 to 1.
+    pub chance: f32,
+}
+
+impl Question {
+    pub fn of(question: &str) -> Self {
+        const PAST: &[&str] = &[
+            "종전",
+            "이전",
+            "예전",
+            "당시",
+            "폐지되기",
+            "바뀌기",
+            "누진제가 있던",
+            "옛",
+            "작년",
+            "previous",
+            "former",
+            "used to",
+            "earlier",
+            "old ",
+        ];
+        let flat = question.to_lowercase();
+        Self {
+            text: Text::of(question),
+            terms: terms(question),
+            asked: Asked::of(question),
+            past: PAST.iter().any(|word| flat.contains(word)),
+        }
+    }
+
+    /// Numbers and identifiers that it names.
+    fn exact(&self) -> usize {
+        self.text.numbers.len() + self.text.identifiers.len()
+    }
+}
+
+impl Weighed {
+    /// Takes the hits apart; nothing is scored yet.
+    pub fn of(hits: Vec<Hit>, question: &Question) -> Self {
+        let headings: Vec<Text> = hits.iter().map(headings_of).collect();
+        let mut sentences = Vec::new();
+        for (number, hit) in hits.iter().enumerate() {
+            let spans = retrieval::sentences(&hit.text);
+            let texts: Vec<Text> =
+                spans.iter().map(|span| Text::of(hit.text.get(span.clone()).unwrap_or(""))).collect();
+            let all = spans.clone();
+            for (place, span) in spans.into_iter().enumerate() {
+                let neighbours = neighbours(&hit.text, &all, &texts, place);
+                let letters = hit.text.get(span.clone()).unwrap_or("").chars().filter(|c| c.is_alphanumeric()).count();
+                if letters >= 4 {
+                    sentences.push(Sentence {
+                        hit: number,
+                        span,
+                        place,
+                        text: texts[place].clone(),
+                        neighbours,
+                        cosine: None,
+                        features: [0.0; SENTENCE_FEATURES],
+                        score: 0.0,
+                    });
+                }
+            }
+        }
+        let idf = rarities(&hits, &headings, question);
+        let replaced = replaced(&hits, &headings);
+        let mut weighed =
+            Self { hits, headings, replaced, sentences, idf, features: [0.0; QUESTION_FEATURES], chance: 0.0 };
+        weighed.rank(question);
+        weighed
+    }
+
+    /// The places of the sentences whose meaning is worth comparing, at most `most`: the best so far, and the first
+    /// ones of the passages whose meaning is nearest.
+    pub fn worth_embedding(&self, most: usize) -> Vec<usize> {
+        let mut chosen: Vec<usize> = (0..self.sentences.len().min(most * 2 / 3)).collect();
+        let mut near: Vec<usize> = (0..self.sentences.len())
+            .filter(|place| self.hits[self.sentences[*place].hit].meaning_rank.is_some_and(|rank| rank <= 3))
+            .collect();
+        near.sort_by_key(|place| self.hits[self.sentences[*place].hit].meaning_rank);
+        for place in near.into_iter().chain(0..self.sentences.len()) {
+            if chosen.len() >= most {
+                break;
+            }
+            if !chosen.contains(&place) {
+                chosen.push(place);
+            }
+        }
+        chosen
+    }
+
+    /// What a sentence is embedded as: with the headings that it stands under, since it says little without them.
+    pub fn embedded_text(&self, place: usize) -> String {
+        let sentence = &self.sentences[place];
+        let hit = &self.hits[sentence.hit];
+        let heading = hit.headings.last().map_or("", String::as_str);
+        let own = hit.text.get(sentence.span.clone()).unwrap_or("");
+        let title = if heading == hit.title { "" } else { hit.title.as_str() };
+        format!("{title} {heading} {own}").trim().chars().take(600).collect()
+    }
+
+    /// Scores every sentence, and the question as a whole, by what is known now.
+    pub fn rank(&mut self, question: &Question) {
+        let meaning = self.sentences.iter().any(|sentence| sentence.cosine.is_some());
+        let weights = if meaning { &WITH_MEANING } else { &BY_WORDS };
+        let Self { hits, headings, replaced, sentences, idf, .. } = self;
+        for sentence in sentences.iter_mut() {
+            let hit = &hits[sentence.hit];
+            let context = &headings[sentence.hit];
+            sentence.features = sentence_features(question, idf, sentence, hit, context, replaced[sentence.hit]);
+            sentence.score = logistic(&sentence.features, &weights.sentence);
+        }
+        // A newer document goes before an older one where the sentences tie; then the order of the search.
+        let bucket = |sentence: &Sentence| (sentence.score * 100.0).round() as i32;
+        sentences.sort_by(|a, b| {
+            bucket(b)
+                .cmp(&bucket(a))
+                .then(hits[b.hit].dated.cmp(&hits[a.hit].dated))
+                .then(b.score.total_cmp(&a.score))
+                .then(a.hit.cmp(&b.hit))
+                .then(a.place.cmp(&b.place))
+        });
+        self.features = self.question_features(question);
+        self.chance = logistic(&self.features, &weights.question);
+    }
+
+    fn question_features(&self, question: &Question) -> [f32; QUESTION_FEATURES] {
+        let Some(best) = self.sentences.first() else { return [0.0; QUESTION_FEATURES] };
+        let top = &self.sentences[..self.sentences.len().min(3)];
+        let most = |of: &dyn Fn(&Sentence) -> f32| top.iter().map(of).fold(0.0_f32, f32::max);
+        let cosine = self.sentences.iter().filter_map(|sentence| sentence.cosine).fold(0.0_f32, f32::max);
+        let second = self.sentences.get(1).map_or(0.0, |sentence| sentence.score);
+        let missing = if question.terms.is_empty() {
+            0.0
+        } else {
+            // The most telling word that nothing that was found holds at all.
+            let weight_max = self.idf.iter().copied().fold(f32::EPSILON, f32::max);
+            question
+                .terms
+                .iter()
+                .zip(&self.idf)
+                .map(|(term, weight)| {
+                    let held = self
+                        .sentences
+                        .iter()
+                        .take(40)
+                        .map(|sentence| sentence.text.holds(term).max(self.headings[sentence.hit].holds(term)))
+                        .fold(0.0_f32, f32::max);
+                    weight / weight_max * (1.0 - held)
+                })
+                .fold(0.0, f32::max)
+        };
+        [
+            best.score,
+            best.features[0],
+            most(&|sentence| sentence.features[2]),
+            missing,
+            best.features[3],
+            best.features[4],
+            best.features[6],
+            scaled(cosine),
+            best.features[8],
+            best.score - second,
+            best.features[2] * best.features[6],
+            best.features[5],
+        ]
+    }
+}
+
+/// What helps to understand a sentence: the ones before and after it, or for a row the head of its table.
+fn neighbours(text: &str, spans: &[Range<usize>], texts: &[Text], place: usize) -> Text {
+    let row = |at: usize| spans.get(at).and_then(|span| text.get(span.clone())).is_some_and(|own| own.starts_with('|'));
+    if row(place) {
+        let head = (0..place).rev().take_while(|at| row(*at)).last();
+        return head.map(|head| texts[head].clone()).unwrap_or_default();
+    }
+    if spans.get(place).and_then(|span| text.get(span.clone())).is_some_and(|own| own.contains(" · ")) {
+        return Text::default();
+    }
+    let mut near = place.checked_sub(1).map(|before| texts[before].clone()).unwrap_or_default();
+    if let Some(next) = texts.get(place + 1) {
+        near.extend(next);
+    }
+    near
+}
+
+fn sentence_features(
+    question: &Question,
+    idf: &[f32],
+    sentence: &Sentence,
+    hit: &Hit,
+    context: &Text,
+    replaced: bool,
+) -> [f32; SENTENCE_FEATURES] {
+    let (mut all, mut own, mut near, mut wide, mut missing) = (0.0_f32, 0.0, 0.0, 0.0, 0.0_f32);
+    let weight_max = idf.iter().copied().fold(f32::EPSILON, f32::max);
+    for (term, weight) in question.terms.iter().zip(idf) {
+        let here = sentence.text.holds(term);
+        let heading = here.max(0.9 * context.holds(term));
+        let around = heading.max(0.7 * sentence.neighbours.holds(term));
+        all += weight;
+        own += weight * here;
+        near += weight * heading;
+        wide += weight * around;
+        missing = missing.max(weight / weight_max * (1.0 - around));
+    }
+    let share = |held: f32| if all > 0.0 { held / all } else { 0.0 };
+    let (lost, conflict) = exact(question, sentence, context);
+    let text = hit.text.get(sentence.span.clone()).unwrap_or("");
+    let rank = |rank: Option<u32>| rank.map_or(0.0, |rank| 1.0 / (rank as f32).sqrt());
+    let length = text.chars().count() as f32;
+    let foreign = question.text.is_foreign_to(&sentence.text);
+    [
+        share(own),
+        share(near),
+        share(wide),
+        missing,
+        lost,
+        conflict,
+        f32::from(u8::from(question.asked.met(text, &sentence.text, &question.text))),
+        sentence.cosine.map_or(0.0, scaled),
+        (rank(hit.words_rank) + rank(hit.meaning_rank)) / 2.0,
+        (length / 200.0).min(2.0),
+        f32::from(u8::from(replaced && !question.past && !asks_for(question, context))),
+        f32::from(u8::from(foreign)),
+    ]
+}
+
+/// Share of the question's numbers and identifiers that neither sentence nor headings have; and whether the sentence
+/// has another value of the same unit in a missing one's place.
+fn exact(question: &Question, sentence: &Sentence, context: &Text) -> (f32, f32) {
+    let asked = question.exact();
+    if asked == 0 {
+        return (0.0, 0.0);
+    }
+    let has = |number: &Number| {
+        [&sentence.text, context, &sentence.neighbours].iter().any(|text| text.numbers.iter().any(|n| n.same(number)))
+    };
+    let (mut lost, mut conflict) = (0, false);
+    for number in question.text.numbers.iter().filter(|number| !has(number)) {
+        lost += 1;
+        conflict |= number.unit.is_some() && sentence.text.numbers.iter().any(|other| other.unit == number.unit);
+    }
+    for name in &question.text.identifiers {
+        if !sentence.text.identifiers.contains(name) && !context.identifiers.contains(name) {
+            lost += 1;
+            conflict |= !sentence.text.identifiers.is_empty();
+        }
+    }
+    (lost as f32 / asked as f32, f32::from(u8::from(conflict)))
+}
+
+/// Whether the question names a number that stands in a document's headings, such as its year.
+fn asks_for(question: &Question, context: &Text) -> bool {
+    question
+        .text
+        .numbers
+        .iter()
+        .any(|asked| asked.value >= 1900.0 && context.numbers.iter().any(|number| number.same(asked)))
+}
+
+/// How telling each of the question's words is: rare among what was found weighs more.
+fn rarities(hits: &[Hit], headings: &[Text], question: &Question) -> Vec<f32> {
+    let texts: Vec<Text> = hits.iter().map(|hit| Text::of(&hit.text)).collect();
+    let all = texts.len() as f32;
+    question
+        .terms
+        .iter()
+        .map(|term| {
+            let holding = texts
+                .iter()
+                .zip(headings)
+                .filter(|(text, heading)| text.holds(term).max(heading.holds(term)) >= 0.75)
+                .count() as f32;
+            let letters = term.stem.chars().count() as f32;
+            // One letter says little, whatever it is rare in.
+            (1.0 + (all - holding + 0.5).max(0.5) / (holding + 0.5)).ln() * (letters / 2.0).clamp(0.5, 1.2)
+        })
+        .collect()
+}
+
+fn headings_of(hit: &Hit) -> Text {
+    let mut text = Text::of(&hit.title);
+    for heading in &hit.headings {
+        text.extend(&Text::of(heading));
+    }
+    text.extend(&Text::of(&hit.path));
+    text
+}
+
+/// Which hits stand in a document that another one, no older, says it replaces.
+fn replaced(hits: &[Hit], headings: &[Text]) -> Vec<bool> {
+    const WORDS: &[&str] = &["대체", "폐지", "갈음", "replaces", "supersedes", "repeals"];
+    let mut named: HashMap<usize, Vec<Number>> = HashMap::new();
+    for (place, hit) in hits.iter().enumerate() {
+        for line in hit.text.lines().filter(|line| WORDS.iter().any(|word| line.contains(word))) {
+            named.entry(place).or_default().extend(Text::of(line).numbers);
+        }
+    }
+    let names = |numbers: &[Number], context: &Text| {
+        let year = context.numbers.iter().find(|number| (1900.0..2200.0).contains(&number.value));
+        let serial = context.numbers.iter().find(|number| matches!(number.unit, Some("호")));
+        let both = [year, serial];
+        both.iter().all(|wanted| wanted.is_some_and(|wanted| numbers.iter().any(|number| number.same(wanted))))
+    };
+    (0..hits.len())
+        .map(|old| {
+            named.iter().any(|(&new, numbers)| {
+                hits[new].document != hits[old].document
+                    && !matches!((hits[new].dated, hits[old].dated), (Some(new), Some(old)) if new < old)
+                    && names(numbers, &headings[old])
+            })
+        })
+        .collect()
+}
+
+/// A cosine of an e5 model, whose values lie close together, spread over about 0 to 1.
+fn scaled(cosine: f32) -> f32 {
+    ((cosine - 0.75) * 5.0).clamp(0.0, 1.5)
+}
+
+fn logistic(features: &[f32], weights: &[f32]) -> f32 {
+    let sum: f32 = features.iter().zip(weights).map(|(feature, weight)| feature * weight).sum::<f32>()
+        + weights.last().copied().unwrap_or(0.0);
+    1.0 / (1.0 + (-sum).exp())
+}

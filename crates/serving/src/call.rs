@@ -1,0 +1,348 @@
+//! What is asked for, and the bounds on it. Everything from outside is checked here, once.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ChatError;
+
+/// Who says a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Instructions.
+    System,
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+    /// A tool's result.
+    Tool,
+}
+
+/// One message of a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who says it.
+    pub role: Role,
+    /// What is said.
+    pub content: String,
+}
+
+/// How tokens are chosen; what is not given is the route's, or the model's usual.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sampling {
+    /// 0 to 2; 0 takes the likeliest token always.
+    pub temperature: Option<f64>,
+    /// Over 0 and at most 1.
+    pub top_p: Option<f64>,
+    /// Only the so many likeliest tokens; 0 for all.
+    pub top_k: Option<u32>,
+    /// -2 to 2.
+    pub frequency_penalty: Option<f64>,
+    /// -2 to 2.
+    pub presence_penalty: Option<f64>,
+    /// The same seed draws the same tokens.
+    pub seed: Option<u32>,
+}
+
+/// A chat turn.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChatCall {
+    /// A route's or a model's name.
+    pub model: String,
+    /// What was said so far.
+    pub messages: Vec<Message>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Tokens to write at most.
+    pub tokens_max: Option<u32>,
+    /// The reply ends before the first of these.
+    pub stop: Vec<String>,
+    /// Tools as OpenAI's JSON writes them. For routes without records.
+    pub tools: Option<Value>,
+    /// A JSON schema that the reply follows. For routes without records.
+    pub schema: Option<Value>,
+}
+
+/// How an answer from records is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerMode {
+    /// The model's words, shown as they are, with what no passage supports flagged.
+    Generated,
+    /// The records' own sentences; no model is asked.
+    Extractive,
+    /// The model's words as long as at least half of its sentences are supported; otherwise the records' own
+    /// sentences stand in their place.
+    #[default]
+    Both,
+}
+
+impl AnswerMode {
+    /// The word for this mode.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Generated => "generated",
+            Self::Extractive => "extractive",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl std::str::FromStr for AnswerMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "generated" => Ok(Self::Generated),
+            "extractive" => Ok(Self::Extractive),
+            "both" => Ok(Self::Both),
+            _ => Err(format!("a mode is `generated`, `extractive` or `both`, not `{text}`")),
+        }
+    }
+}
+
+/// A question to records.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AnswerCall {
+    /// The corpora's names.
+    pub corpora: Vec<String>,
+    /// The question.
+    pub question: String,
+    /// Passages that the answer may be made of, 1 to 16; none for the usual number.
+    pub passages_max: Option<u32>,
+    /// How the answer is made.
+    pub mode: AnswerMode,
+    /// The chat model; none for the first one installed.
+    pub model: Option<String>,
+    /// Instructions beside the usual ones.
+    pub instructions: String,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Tokens to write at most.
+    pub tokens_max: Option<u32>,
+}
+
+/// Texts to embed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EmbedCall {
+    /// The embedding model's name.
+    pub model: String,
+    /// The texts.
+    pub texts: Vec<String>,
+    /// Whether they are questions rather than passages; none embeds them as they are.
+    pub query: Option<bool>,
+}
+
+/// How much one call may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Messages of one chat.
+    pub messages_max: usize,
+    /// Bytes of all messages together.
+    pub bytes_max: usize,
+    /// Characters of a question to records.
+    pub question_chars_max: usize,
+    /// Stop strings.
+    pub stop_max: usize,
+    /// Bytes of one stop string.
+    pub stop_bytes_max: usize,
+    /// Bytes of tools or of a schema as JSON.
+    pub json_bytes_max: usize,
+    /// Texts of one call to embed.
+    pub texts_max: usize,
+    /// Corpora of one search.
+    pub corpora_max: usize,
+    /// Passages that one answer may be made of.
+    pub passages_max: u32,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            messages_max: 512,
+            bytes_max: 2 << 20,
+            question_chars_max: 4_000,
+            stop_max: 4,
+            stop_bytes_max: 256,
+            json_bytes_max: 64 << 10,
+            texts_max: 256,
+            corpora_max: 16,
+            passages_max: 16,
+        }
+    }
+}
+
+impl Bounds {
+    pub(crate) fn chat(&self, call: &ChatCall) -> Result<(), ChatError> {
+        name(&call.model)?;
+        if call.messages.is_empty() {
+            return Err(ChatError::invalid("messages", "at least one is needed"));
+        }
+        if call.messages.len() > self.messages_max {
+            return Err(ChatError::invalid("messages", format!("at most {} are taken", self.messages_max)));
+        }
+        let bytes: usize = call.messages.iter().map(|message| message.content.len()).sum();
+        if bytes > self.bytes_max {
+            return Err(ChatError::invalid("messages", format!("at most {} bytes are taken", self.bytes_max)));
+        }
+        if call.stop.len() > self.stop_max {
+            return Err(ChatError::invalid("stop", format!("at most {} are taken", self.stop_max)));
+        }
+        if call.stop.iter().any(|stop| stop.is_empty() || stop.len() > self.stop_bytes_max) {
+            return Err(ChatError::invalid("stop", format!("each has 1 to {} bytes", self.stop_bytes_max)));
+        }
+        self.json("tools", call.tools.as_ref())?;
+        self.json("response_format", call.schema.as_ref())?;
+        tokens(call.tokens_max)?;
+        call.sampling.check()
+    }
+
+    pub(crate) fn answer(&self, call: &AnswerCall) -> Result<(), ChatError> {
+        if call.corpora.is_empty() || call.corpora.len() > self.corpora_max {
+            return Err(ChatError::invalid("corpora", format!("1 to {} are taken", self.corpora_max)));
+        }
+        self.question(&call.question)?;
+        if call.instructions.len() > 16 << 10 {
+            return Err(ChatError::invalid("instructions", "at most 16384 bytes are taken"));
+        }
+        self.passages(call.passages_max)?;
+        if let Some(model) = &call.model {
+            name(model)?;
+        }
+        tokens(call.tokens_max)?;
+        call.sampling.check()
+    }
+
+    pub(crate) fn question(&self, question: &str) -> Result<(), ChatError> {
+        if question.trim().is_empty() {
+            return Err(ChatError::invalid("question", "is empty"));
+        }
+        if question.len() > 4 * self.question_chars_max || question.chars().count() > self.question_chars_max {
+            return Err(ChatError::invalid("question", format!("has at most {} characters", self.question_chars_max)));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn passages(&self, passages_max: Option<u32>) -> Result<(), ChatError> {
+        match passages_max {
+            Some(wanted) if !(1..=self.passages_max).contains(&wanted) => {
+                Err(ChatError::invalid("passages_max", format!("is 1 to {}", self.passages_max)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn embed(&self, call: &EmbedCall) -> Result<(), ChatError> {
+        name(&call.model)?;
+        if call.texts.is_empty() || call.texts.len() > self.texts_max {
+            return Err(ChatError::invalid("input", format!("1 to {} texts are taken", self.texts_max)));
+        }
+        if call.texts.iter().map(String::len).sum::<usize>() > self.bytes_max {
+            return Err(ChatError::invalid("input", format!("at most {} bytes are taken", self.bytes_max)));
+        }
+        if call.texts.iter().any(String::is_empty) {
+            return Err(ChatError::invalid("input", "a text is empty"));
+        }
+        Ok(())
+    }
+
+    fn json(&self, field: &'static str, value: Option<&Value>) -> Result<(), ChatError> {
+        match value.map(|value| value.to_string().len()) {
+            Some(bytes) if bytes > self.json_bytes_max => {
+                Err(ChatError::invalid(field, format!("at most {} bytes are taken", self.json_bytes_max)))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Sampling {
+    pub(crate) fn check(&self) -> Result<(), ChatError> {
+        within("temperature", self.temperature, 0.0, 2.0)?;
+        within("top_p", self.top_p, f64::MIN_POSITIVE, 1.0)?;
+        within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
+        within("presence_penalty", self.presence_penalty, -2.0, 2.0)
+    }
+
+    /// What the engine is told; `temperature` is what holds where the caller says nothing.
+    pub(crate) fn resolve(&self, temperature: f64) -> engine::Sampling {
+        engine::Sampling {
+            temperature: self.temperature.unwrap_or(temperature) as f32,
+            // A tiny share must not become zero, which no engine can draw from.
+            top_p: (self.top_p.unwrap_or(1.0) as f32).max(f32::MIN_POSITIVE),
+            top_k: self.top_k.unwrap_or(0),
+            frequency_penalty: self.frequency_penalty.unwrap_or(0.0) as f32,
+            presence_penalty: self.presence_penalty.unwrap_or(0.0) as f32,
+            seed: self.seed,
+        }
+    }
+}
+
+fn within(field: &'static str, value: Option<f64>, low: f64, high: f64) -> Result<(), ChatError> {
+    match value {
+        // NaN is within nothing, so it lands here, too.
+        Some(value) if !(low..=high).contains(&value) => {
+            let low = if low == f64::MIN_POSITIVE { "over 0" } else { &low.to_string() };
+            Err(ChatError::invalid(field, format!("is a number from {low} to {high}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn tokens(tokens_max: Option<u32>) -> Result<(), ChatError> {
+    if tokens_max == Some(0) { Err(ChatError::invalid("max_tokens", "is at least 1")) } else { Ok(()) }
+}
+
+fn name(model: &str) -> Result<(), ChatError> {
+    if (1..=256).contains(&model.len()) && !model.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(ChatError::invalid("model", "a name has 1 to 256 bytes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(change: impl FnOnce(&mut ChatCall)) -> Result<(), ChatError> {
+        let mut call = ChatCall {
+            model: "m".into(),
+            messages: vec![Message { role: Role::User, content: "hello".into() }],
+            ..ChatCall::default()
+        };
+        change(&mut call);
+        Bounds::default().chat(&call)
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_before_anything_runs() {
+        assert!(call(|_| {}).is_ok());
+        assert!(call(|call| call.sampling.temperature = Some(2.0)).is_ok());
+        for broken in [f64::NAN, f64::INFINITY, -0.1, 2.1] {
+            assert!(call(|call| call.sampling.temperature = Some(broken)).is_err(), "{broken}");
+        }
+        for broken in [f64::NAN, 0.0, -1.0, 1.01] {
+            assert!(call(|call| call.sampling.top_p = Some(broken)).is_err(), "{broken}");
+        }
+        assert!(call(|call| call.sampling.presence_penalty = Some(f64::NEG_INFINITY)).is_err());
+        assert!(call(|call| call.messages.clear()).is_err());
+        assert!(call(|call| call.model = String::new()).is_err());
+        assert!(call(|call| call.model = "a\0b".into()).is_err());
+        assert!(call(|call| call.tokens_max = Some(0)).is_err());
+        assert!(call(|call| call.stop = vec![String::new()]).is_err());
+        assert!(call(|call| call.stop = vec!["x".into(); 5]).is_err());
+        assert!(call(|call| call.tools = Some(Value::String("x".repeat(70_000)))).is_err());
+        let message = Message { role: Role::User, content: "x".into() };
+        assert!(call(|call| call.messages = vec![message; 513]).is_err());
+        assert!(call(|call| call.messages[0].content = "x".repeat(3 << 20)).is_err());
+    }
+
+    #[test]
+    fn the_smallest_share_is_still_a_share() {
+        let sampling = Sampling { top_p: Some(f64::MIN_POSITIVE), ..Sampling::default() };
+        sampling.check().unwrap();
+        assert!(sampling.resolve(0.0).top_p > 0.0);
+    }
+}

@@ -1,0 +1,44 @@
+//! The engines that the wiring hands in.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// An engine, and what governs its use.
+#[derive(Debug, Clone)]
+pub struct ServedEngine {
+    /// The engine.
+    pub engine: Arc<dyn engine::Engine>,
+    /// Where it runs and what it may see.
+    pub terms: guard::EngineTerms,
+}
+
+/// A model that can be called here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedModel {
+    /// Its name in the catalogue.
+    pub name: String,
+    /// Whether it continues chats.
+    pub chats: bool,
+    /// Length of its embeddings, if it embeds.
+    pub dimensions: Option<u32>,
+    /// Tokens that a prompt and its answer may have together.
+    pub context_tokens: u32,
+    /// When it was installed, in seconds since 1970.
+    pub installed: i64,
+}
+
+/// Where engines come from. The wiring knows which are embedded and which are remote; nobody else does.
+pub trait EngineSource: Send + Sync {
+    /// The engine of a chat model, by the model's name.
+    fn chat(&self, model: &str) -> Option<ServedEngine>;
+    /// The engine that embeds, if one is installed.
+    fn embedder(&self) -> Option<ServedEngine>;
+    /// What is installed, in the order in which it is listed. The first chat model is the default one.
+    fn models(&self) -> Vec<ServedModel>;
+}
+
+impl fmt::Debug for dyn EngineSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EngineSource")
+    }
+}

@@ -1,0 +1,32 @@
+//! The one road to a model: routes, chat turns, cited answers, embeddings.
+//!
+//! What must stay true: nothing reaches an engine without an egress permit for the joined label of all that goes;
+//! nothing is found without a search permit; tokens are reserved before an engine works and settled on every way out
+//! with what was really used; a citation's quote is the stored text at its span, or the citation is not built.
+
+mod answer;
+mod call;
+mod engines;
+mod error;
+mod evidence;
+mod meter;
+mod reply;
+mod routes;
+mod salt;
+mod schema;
+mod serving;
+mod stream;
+mod vectors;
+mod way;
+mod weighing;
+
+pub use call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Message, Role, Sampling};
+pub use engines::{EngineSource, ServedEngine, ServedModel};
+pub use error::{ChatError, RouteError};
+pub use reply::{
+    AnswerKind, Citation, Done, Embedded, Finish, ListedModel, Reply, ReplyEvent, ReplyStream, Source, Unsupported,
+};
+pub use routes::{NewRoute, Route, Routes};
+pub use schema::SCHEMA;
+pub use serving::{Config, Parts, Serving};
+pub use weighing::{WeighedSentence, Weighing};

@@ -1,0 +1,194 @@
+//! What comes back: a stream of events, and the same gathered into one value.
+
+use std::ops::Range;
+use std::pin::Pin;
+
+use base::{DocumentId, PassageId, Usage};
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+
+use crate::ChatError;
+
+/// Why a reply ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// It was complete.
+    Stop,
+    /// The bound on its length, or the window, ended it.
+    Length,
+}
+
+/// Whose words a reply is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerKind {
+    /// A chat without records.
+    Chat,
+    /// The model's words, checked against the passages.
+    Generated,
+    /// Sentences of the records, quoted.
+    Extractive,
+    /// The records do not say.
+    Abstained,
+}
+
+/// A passage that a reply may cite, under the number that marks name it by.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Source {
+    /// The number, from 1.
+    pub number: u32,
+    /// The passage.
+    pub passage: PassageId,
+    /// The document.
+    pub document: DocumentId,
+    /// The document's path inside its corpus.
+    pub path: String,
+    /// The document's title.
+    pub title: String,
+    /// The headings over the passage, outermost first.
+    pub headings: Vec<String>,
+    /// Where the passage stands in the document's text, in bytes.
+    pub span: Range<u64>,
+    /// The document's date, if it has one.
+    pub dated: Option<String>,
+    /// Whether a newer document among the sources says that it replaces this one.
+    pub replaced: bool,
+    /// The part of the passage that speaks most to the question.
+    pub excerpt: String,
+}
+
+/// The exact words of a record that stand behind a sentence of a reply.
+///
+/// Invariant: `quote` is the document's text at `span`. A citation that cannot be checked is not built.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Citation {
+    /// The number of its source.
+    pub number: u32,
+    /// The passage that the quote stands in.
+    pub passage: PassageId,
+    /// The document.
+    pub document: DocumentId,
+    /// The document's path inside its corpus.
+    pub path: String,
+    /// The document's title.
+    pub title: String,
+    /// The headings over the passage, outermost first.
+    pub headings: Vec<String>,
+    /// Where the quote stands in the document's text, in bytes.
+    pub span: Range<u64>,
+    /// The quote.
+    pub quote: String,
+    /// Where the mark stands in the reply's text, in characters.
+    pub mark: Range<usize>,
+}
+
+/// A sentence of a reply that no passage supports.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unsupported {
+    /// Where it stands in the reply's text, in characters.
+    pub span: Range<usize>,
+    /// Why, in words for people.
+    pub reason: &'static str,
+}
+
+/// The end of a reply.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Done {
+    /// Why it ended.
+    pub finish: Finish,
+    /// What it used.
+    pub usage: Usage,
+    /// Whose words it is made of.
+    pub kind: AnswerKind,
+    /// Whether the reply says that the records do not say.
+    pub abstained: bool,
+    /// Its sentences that no passage supports.
+    pub unsupported: Vec<Unsupported>,
+    /// Sentences that the model wrote and that were not shown, since no passage supports them.
+    pub withheld: u32,
+}
+
+/// One step of a reply.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum ReplyEvent {
+    /// The passages that may be cited, or, where the records do not say, the nearest ones. At most once, first.
+    Sources(Vec<Source>),
+    /// The best sentences of the records themselves, offered beside a generated answer. Their marks are empty.
+    Extract(Vec<Citation>),
+    /// More text: whole characters. A mark `[n]` is never split.
+    Text(String),
+    /// What the mark that just went out stands for.
+    Citation(Citation),
+    /// A sentence that just went out and that no passage supports.
+    Unsupported(Unsupported),
+    /// The end; nothing follows.
+    Done(Done),
+}
+
+/// A reply as it is written. It ends with [`ReplyEvent::Done`] or an error. Dropping it stops the engine, frees its
+/// slot, and settles the quota with what was used so far.
+pub type ReplyStream = Pin<Box<dyn Stream<Item = Result<ReplyEvent, ChatError>> + Send>>;
+
+/// A whole reply.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reply {
+    /// The text, with its marks.
+    pub text: String,
+    /// The passages that may be cited.
+    pub sources: Vec<Source>,
+    /// The best sentences of the records themselves.
+    pub extract: Vec<Citation>,
+    /// What the marks stand for, in the order of the text.
+    pub citations: Vec<Citation>,
+    /// How it ended.
+    pub done: Done,
+}
+
+impl Reply {
+    /// Reads a stream to its end.
+    ///
+    /// # Errors
+    /// The stream's error, if it ends with one.
+    pub async fn gather(mut stream: ReplyStream) -> Result<Reply, ChatError> {
+        let (mut text, mut sources, mut extract, mut citations) = (String::new(), vec![], vec![], vec![]);
+        while let Some(event) = stream.next().await {
+            match event? {
+                ReplyEvent::Sources(found) => sources = found,
+                ReplyEvent::Extract(found) => extract = found,
+                ReplyEvent::Text(more) => text.push_str(&more),
+                ReplyEvent::Citation(citation) => citations.push(citation),
+                ReplyEvent::Unsupported(_) => {}
+                ReplyEvent::Done(done) => return Ok(Reply { text, sources, extract, citations, done }),
+            }
+        }
+        Err(ChatError::Unavailable { model: String::new(), reason: "the reply ended without its end".to_owned() })
+    }
+}
+
+/// A model or route as a client lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ListedModel {
+    /// The name to call it by.
+    pub name: String,
+    /// Whether it is a route with records, and not a bare model.
+    pub route: bool,
+    /// Whether it chats.
+    pub chats: bool,
+    /// Whether it embeds.
+    pub embeds: bool,
+    /// When it was made or installed, in seconds since 1970.
+    pub created: i64,
+}
+
+/// Embedded texts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// The model that embedded.
+    pub model: String,
+    /// One vector of unit length for each text, in the same order.
+    pub vectors: Vec<Vec<f32>>,
+    /// What it used.
+    pub usage: Usage,
+}

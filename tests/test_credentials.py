@@ -1,0 +1,329 @@
+"""Who may ask: hostile keys, every carrier at every door, another tenant's ids, a start without keys.
+
+The rows A1, A3, A5 and A8 of the threats that gateways are known to have fallen to.
+"""
+
+import base64
+import os
+import stat
+import uuid
+
+import pytest
+from house import House, Server, eventually
+
+NEVER_SQL = ("sqlite", "syntax error", "select ", "unrecognized token", "panicked")
+
+# Every door, with a body that passes its parser, and what a good key of no operator gets there.
+CHAT = {"model": "fake", "messages": [{"role": "user", "content": "hello"}]}
+ASK = {"question": "한빛동 단수는 언제인가요?", "mode": "extractive"}
+FIND = {"question": "한빛동 단수는 언제인가요?", "mode": "words", "top": 3}
+DOORS = [
+    ("GET", "/v1/models", None),
+    ("GET", "/v1/models/fake", None),
+    ("POST", "/v1/chat/completions", CHAT),
+    ("POST", "/v1/embeddings", {"model": "fake", "input": "hello"}),
+    ("GET", "/api/v1/tenants", None),
+    ("POST", "/api/v1/tenants", {"name": "t"}),
+    ("PUT", "/api/v1/tenants/default/quota", {"quota_tokens": None}),
+    ("GET", "/api/v1/groups", None),
+    ("POST", "/api/v1/groups", {"name": "g"}),
+    ("GET", "/api/v1/people", None),
+    ("POST", "/api/v1/people", {"name": "p"}),
+    ("GET", "/api/v1/keys", None),
+    ("POST", "/api/v1/keys", {"name": "k"}),
+    ("POST", "/api/v1/keys/k/revoke", {}),
+    ("GET", "/api/v1/corpora", None),
+    ("POST", "/api/v1/corpora", {"name": "c", "class": "open", "purposes": ["answering"]}),
+    ("GET", "/api/v1/corpora/records", None),
+    ("DELETE", "/api/v1/corpora/nothing", None),
+    ("PUT", "/api/v1/corpora/records/readers", {"readers": []}),
+    ("POST", "/api/v1/corpora/records/add", {"paths": ["/nonexistent"]}),
+    ("GET", "/api/v1/corpora/records/documents", None),
+    ("GET", "/api/v1/corpora/records/document?document=nothing", None),
+    ("DELETE", "/api/v1/corpora/records/document?document=nothing", None),
+    ("POST", "/api/v1/corpora/records/search", FIND),
+    ("POST", "/api/v1/corpora/records/answers", ASK),
+    ("GET", f"/api/v1/documents/{uuid.UUID(int=7)}?from=0&to=1", None),
+    ("GET", "/api/v1/index", None),
+    ("GET", "/api/v1/models", None),
+    ("POST", "/api/v1/models/import", {"path": "/nonexistent"}),
+    ("GET", "/api/v1/models/nothing", None),
+    ("DELETE", "/api/v1/models/nothing", None),
+    ("POST", "/api/v1/models/nothing/pull", {}),
+    ("GET", "/api/v1/routes", None),
+    ("POST", "/api/v1/routes", {"name": "r", "model": "fake"}),
+    ("GET", "/api/v1/routes/records", None),
+    ("PUT", "/api/v1/routes/records", {"model": "fake", "corpora": ["records"]}),
+    ("DELETE", "/api/v1/routes/nothing", None),
+]
+
+# Carriers of a credential: how a key is put into a request.
+ACCEPTED = {
+    "bearer": lambda key: ({"Authorization": f"Bearer {key}"}, ""),
+    "bearer in small letters": lambda key: ({"Authorization": f"bearer {key}"}, ""),
+    "x-api-key": lambda key: ({"x-api-key": key}, ""),
+}
+REFUSED = {
+    "none": lambda key: ({}, ""),
+    "api-key": lambda key: ({"api-key": key}, ""),
+    "bare": lambda key: ({"Authorization": key}, ""),
+    "basic": lambda key: ({"Authorization": "Basic " + base64.b64encode(f":{key}".encode()).decode()}, ""),
+    "basic with the key as it is": lambda key: ({"Authorization": f"Basic {key}"}, ""),
+    "token": lambda key: ({"Authorization": f"Token {key}"}, ""),
+    "cookie": lambda key: ({"Cookie": f"key={key}; Authorization=Bearer {key}"}, ""),
+    "query": lambda key: ({}, f"key={key}&api_key={key}&access_token={key}"),
+    "websocket": lambda key: ({"Sec-WebSocket-Protocol": f"openai-insecure-api-key.{key}", "Upgrade": "websocket"}, ""),
+    "proxy": lambda key: ({"Proxy-Authorization": f"Bearer {key}"}, ""),
+    "forwarded": lambda key: ({"X-Forwarded-Authorization": f"Bearer {key}"}, ""),
+    "bearer and x-api-key": lambda key: ({"Authorization": f"Bearer {key}", "x-api-key": key}, ""),
+}
+
+
+def knock(server: Server, door: tuple, carrier, key: str):
+    method, path, body = door
+    headers, query = carrier(key)
+    if query:
+        path += ("&" if "?" in path else "?") + query
+    return server.request(method, path, body, headers)
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: f"{door[0]} {door[1].split('?')[0]}")
+def test_every_carrier_gets_one_answer_at_every_door(served, door) -> None:
+    _, server, key = served
+    for name, carrier in REFUSED.items():
+        answer = knock(server, door, carrier, key)
+        assert answer.status == 401, f"{name}: {answer.status} {answer.body[:200]}"
+        assert answer.json()["error"]["code"] == "invalid_api_key", name
+    answers = {name: knock(server, door, carrier, key) for name, carrier in ACCEPTED.items()}
+    statuses = {name: answer.status for name, answer in answers.items()}
+    assert len(set(statuses.values())) == 1, statuses
+    assert 401 not in statuses.values(), statuses
+
+
+def test_a_key_that_is_no_operators_changes_nothing_of_the_house(served) -> None:
+    _, server, key = served
+    for method, path, body in DOORS:
+        if method != "GET" and path.startswith("/api/") and not path.endswith(("/search", "/answers")):
+            answer = server.request(method, path, body, {"Authorization": f"Bearer {key}"})
+            assert answer.status in (403, 404), f"{method} {path}: {answer.status} {answer.body[:200]}"
+
+
+HOSTILE = {
+    "sql": b"Bearer ' UNION SELECT secret FROM key --",
+    "sql that ends a statement": b"Bearer dure_'; DROP TABLE key; --",
+    "a key's shape with sql inside": b"Bearer dure_" + b"' OR 1=1 --".ljust(65, b"A"),
+    "percent": b"Bearer dure_%00%27%20OR%201=1",
+    "nul": b"Bearer dure_\0\0\0",
+    "invalid utf-8": b"Bearer \xff\xfe\xc3\x28",
+    "korean": "Bearer 두레".encode(),
+    "bell": b"Bearer \x07",
+    "nothing": b"",
+    "only the scheme": b"Bearer",
+    "long": b"Bearer dure_" + b"A" * 50_000,
+    "a megabyte": b"Bearer dure_" + b"A" * (1 << 20),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_key_gets_a_constant_answer(served, name) -> None:
+    _, server, _ = served
+    request = b"GET /v1/models HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\nConnection: close\r\n\r\n" % (
+        server.address.encode(),
+        HOSTILE[name],
+    )
+    answer = server.raw(request)
+    # A head that is no HTTP, or too large, is refused by the parser before anybody looks at its key. Where the server
+    # closes while a megabyte still arrives, the client may see the reset before the answer.
+    statuses = (b"HTTP/1.1 401", b"HTTP/1.1 400", b"HTTP/1.1 431")
+    assert answer.startswith(statuses) or (name == "a megabyte" and answer == b""), answer[:300]
+    assert not any(word in answer.decode("utf-8", "replace").lower() for word in NEVER_SQL), answer
+    if answer.startswith(statuses[0]):
+        assert b'"code":"invalid_api_key"' in answer, answer
+    assert server.healthy()
+
+
+def test_refusals_of_keys_are_one_shape(served) -> None:
+    """Whether a key is malformed, unknown, or right but for its secret, the answer is byte for byte the same."""
+    _, server, key = served
+    secret_changed = key[:-2] + ("AA" if not key.endswith("AA") else "BB")
+    bodies = set()
+    for tried in ["x", "dure_", "dure_" + "A" * 65, secret_changed, "' OR 1=1 --"]:
+        answer = server.request("GET", "/v1/models", headers={"Authorization": f"Bearer {tried}"})
+        assert answer.status == 401, tried
+        bodies.add((answer.body, answer.headers.get("www-authenticate")))
+    assert len(bodies) == 1, bodies
+
+
+def test_two_authorization_headers_are_none(served) -> None:
+    _, server, key = served
+    for second in (key, "other"):
+        request = (
+            f"GET /v1/models HTTP/1.1\r\nHost: {server.address}\r\nAuthorization: Bearer {key}\r\n"
+            f"Authorization: Bearer {second}\r\nConnection: close\r\n\r\n"
+        )
+        assert server.raw(request.encode()).startswith(b"HTTP/1.1 401")
+
+
+def test_another_hosts_name_is_not_answered_to(served) -> None:
+    """A page of another site that a browser is talked into sending here (DNS rebinding)."""
+    _, server, key = served
+    bearer = {"Authorization": f"Bearer {key}"}
+    assert server.request("GET", "/v1/models", headers={**bearer, "Host": "evil.example"}).status == 403
+    assert server.request("GET", "/v1/models", headers={**bearer, "Origin": "https://evil.example"}).status == 403
+    assert server.request("GET", "/v1/models", headers={**bearer, "Origin": server.url}).status == 200
+
+
+@pytest.fixture(scope="module")
+def two_tenants(tmp_path_factory):
+    """Two institutions on one server. `records` and its only reader's key belong to the first."""
+    house = House(tmp_path_factory.mktemp("tenants") / "data")
+    source = tmp_path_factory.mktemp("source")
+    (source / "비밀.md").write_text("# 급수\n\n비밀 창고는 한빛동 3번지에 있다.\n", encoding="utf-8")
+    house.dure("tenant", "create", "one")
+    house.dure("tenant", "create", "two")
+    house.corpus("records", "--tenant", "one")
+    house.dure("corpus", "add", "records", source, "--tenant", "one")
+    house.dure("route", "create", "line", "--model", "fake", "--corpus", "records", "--tenant", "one")
+    house.dure("group", "create", "board", "--tenant", "one")
+    house.corpus("closed", "--readers", "board", "--tenant", "one")
+    keys = {
+        "owner": house.key("a", "--tenant", "one"),
+        "board": house.key("b", "--tenant", "one", "--group", "board"),
+        "foreigner": house.key("c", "--tenant", "two"),
+    }
+    with house.up() as server:
+        yield house, server, keys
+
+
+def test_another_tenants_things_are_not_there(two_tenants) -> None:
+    house, server, keys = two_tenants
+    document = house.json("corpus", "show", "records", "--tenant", "one")[0]
+    path = document["path"]
+    doors = [
+        ("GET", "/api/v1/corpora/records", None),
+        ("GET", "/api/v1/corpora/records/documents", None),
+        ("GET", f"/api/v1/corpora/records/document?document={document['id']}", None),
+        ("POST", "/api/v1/corpora/records/search", FIND),
+        ("POST", "/api/v1/corpora/records/answers", ASK),
+        ("GET", f"/api/v1/documents/{document['id']}?from=0&to=4", None),
+        ("GET", "/api/v1/routes/line", None),
+        ("GET", "/v1/models/line", None),
+        ("POST", "/v1/chat/completions", {**CHAT, "model": "line"}),
+    ]
+    for method, address, body in doors:
+        owner = server.request(method, address, body, {"Authorization": f"Bearer {keys['owner']}"})
+        assert owner.status == 200, f"the owner at {address}: {owner.status} {owner.body[:300]}"
+        foreigner = server.request(method, address, body, {"Authorization": f"Bearer {keys['foreigner']}"})
+        assert foreigner.status == 404, f"{address}: {foreigner.status} {foreigner.body[:300]}"
+        assert path.encode() not in foreigner.body
+    for address in ["/api/v1/corpora", "/api/v1/routes", "/v1/models"]:
+        listed = server.request("GET", address, headers={"Authorization": f"Bearer {keys['foreigner']}"})
+        assert listed.status == 200 and b'"records"' not in listed.body and b'"line"' not in listed.body, address
+
+
+def test_ids_that_name_nothing_or_something_else_are_not_there(two_tenants) -> None:
+    house, server, keys = two_tenants
+    corpus = house.json("corpus", "list", "--tenant", "one")[0]["id"]
+    bearer = {"Authorization": f"Bearer {keys['owner']}"}
+    for identity in [str(uuid.uuid4()), corpus, "0", "..%2F..%2Fdure.db", "%00", "x" * 3000]:
+        answer = server.request("GET", f"/api/v1/documents/{identity}?from=0&to=1", headers=bearer)
+        assert answer.status == 404, f"{identity[:40]}: {answer.status} {answer.body[:200]}"
+    assert server.healthy()
+
+
+def test_a_tenants_own_people_see_only_what_their_groups_read(two_tenants) -> None:
+    _, server, keys = two_tenants
+    for name, expected in [("board", 200), ("owner", 404), ("foreigner", 404)]:
+        answer = server.request("GET", "/api/v1/corpora/closed", headers={"Authorization": f"Bearer {keys[name]}"})
+        assert answer.status == expected, name
+
+
+def test_a_callers_tenant_is_its_keys_whatever_it_says(two_tenants) -> None:
+    _, server, keys = two_tenants
+    headers = {"Authorization": f"Bearer {keys['foreigner']}", "x-dure-tenant": "one"}
+    assert server.request("GET", "/api/v1/corpora/records", headers=headers).status == 404
+
+
+def test_a_page_of_a_billion_is_no_more_than_a_page(two_tenants) -> None:
+    _, server, keys = two_tenants
+    bearer = {"Authorization": f"Bearer {keys['owner']}"}
+    answer = server.request("GET", "/api/v1/corpora/records/documents?limit=1000000000", headers=bearer)
+    assert answer.status in (200, 400)
+    search = server.request("POST", "/api/v1/corpora/records/search", {**FIND, "top": 10**9}, bearer)
+    assert search.status == 400, search.body
+    assert server.healthy()
+
+
+def test_a_revoked_key_is_refused_at_once(two_tenants) -> None:
+    house, server, _ = two_tenants
+    key = house.key("leaver", "--tenant", "one")
+    bearer = {"Authorization": f"Bearer {key}"}
+    assert server.request("GET", "/v1/models", headers=bearer).status == 200
+    house.dure("key", "revoke", "leaver", "--tenant", "one")
+    assert server.request("GET", "/v1/models", headers=bearer).status == 401
+
+
+def test_without_a_key_nothing_starts(house: House) -> None:
+    message = house.refuses("up", "--listen", "127.0.0.1:0")
+    assert "key" in message
+    house.key("first")
+    with house.up() as server:
+        assert server.healthy()
+
+
+def test_with_its_only_key_revoked_nothing_starts(house: House) -> None:
+    house.key("first")
+    house.dure("key", "revoke", "first")
+    assert "key" in house.refuses("up", "--listen", "127.0.0.1:0")
+
+
+@pytest.mark.parametrize("how", ["named but not there", "a folder", "no text", "a mistake", "no TOML", "not readable"])
+def test_settings_that_cannot_be_read_stop_everything(house: House, tmp_path, how) -> None:
+    house.key("first")
+    settings = tmp_path / "settings.toml"
+    match how:
+        case "a folder":
+            settings.mkdir()
+        case "no text":
+            settings.write_bytes(b"\xff\xfe\x00[server]")
+        case "a mistake":
+            settings.write_text("[server]\nlisten = 'nowhere'\n")
+        case "no TOML":
+            settings.write_text("[server\n")
+        case "not readable":
+            if os.geteuid() == 0:
+                # Nothing is unreadable to root but what is not there to be followed.
+                settings.symlink_to(settings)
+            else:
+                settings.write_text("[server]\n")
+                settings.chmod(0)
+    message = house.refuses("up", "--listen", "127.0.0.1:0", "--settings", settings)
+    assert "settings" in message, message
+
+
+def test_an_operators_secret_that_cannot_be_read_stops_everything(house: House) -> None:
+    house.key("first")
+    (house.data / "operator.key").write_text("short")
+    assert "operator.key" in house.refuses("up", "--listen", "127.0.0.1:0")
+
+
+def test_what_is_secret_is_its_owners_alone(house: House) -> None:
+    house.key("first")
+    assert stat.S_IMODE(house.data.stat().st_mode) == 0o700
+    assert stat.S_IMODE((house.data / "operator.key").stat().st_mode) == 0o600
+    keys = house.dure("key", "list", "--json")
+    assert "dure_" not in keys
+
+
+def test_a_second_server_on_one_folder_is_refused(house: House) -> None:
+    house.key("first")
+    with house.up() as server:
+        message = house.refuses("up", "--listen", "127.0.0.1:0", timeout=30)
+        assert str(server.process.pid) in message, message
+        assert server.healthy()
+    # The first one's end frees the folder, however it ends.
+    with house.up() as server:
+        server.process.kill()
+        server.process.wait()
+    with house.up() as server:
+        eventually(server.healthy)

@@ -1,0 +1,55 @@
+//! Where things are, and how a step is run.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use cargo_metadata::{Metadata, MetadataCommand};
+
+/// The repository's root.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// A folder for what may be deleted at any time.
+pub fn cache() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("DURE_CACHE") {
+        return Ok(dir.into());
+    }
+    let home = std::env::var_os("HOME").context("`HOME` is not set")?;
+    Ok(Path::new(&home).join(".cache/dure"))
+}
+
+/// The workspace and all that it is built from, for the processors that are supported.
+pub fn metadata() -> Result<Metadata> {
+    MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .other_options(["--locked", "--filter-platform", "x86_64-unknown-linux-gnu"].map(str::to_owned))
+        .exec()
+        .context("`cargo metadata` failed")
+}
+
+/// Cargo in the repository's root.
+pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments).current_dir(root());
+    command
+}
+
+/// Runs one step to its end, saying first what it is.
+pub fn step(name: &str, command: &mut Command) -> Result<()> {
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    println!("==> {name}: {program} {}", words.join(" "));
+    let status = command.status().with_context(|| format!("`{program}` cannot be run"))?;
+    if !status.success() {
+        bail!("{name} failed ({status})");
+    }
+    Ok(())
+}
+
+/// Whether `cargo NAME` is installed.
+pub fn has_cargo_command(name: &str) -> bool {
+    cargo([name, "--version"]).output().is_ok_and(|output| output.status.success())
+}
