@@ -139,6 +139,10 @@ class House:
         label = ["--class", "open", "--licence", "cc0-1.0", "--purpose", "answering"]
         self.dure("corpus", "create", name, *label, *options)
 
+    def add(self, corpus: str, *paths: Path, **options) -> dict:
+        """What an add of these paths reports at its end."""
+        return self.json("corpus", "add", corpus, *paths, **options)["result"]
+
     @contextlib.contextmanager
     def up(self) -> Iterator[Server]:
         """A server on a free port, ended with the block."""

@@ -84,7 +84,6 @@ WRONG = {
     "no blocks": gguf.file(keys=gguf.values()[:3] + [gguf.u32("llama.block_count", 0)]),
     # C1: the template is a program; one of 50 MB is refused before anybody reads it.
     "a template of 50 MB": gguf.file(keys=gguf.values()[:5] + [gguf.string(gguf.CHAT_TEMPLATE, b"a" * 50_000_000)]),
-    "a template that is no text": gguf.file(keys=gguf.values()[:5] + [gguf.u32(gguf.CHAT_TEMPLATE, 7)]),
     "a template in no UTF-8": gguf.file(keys=gguf.values()[:5] + [gguf.string(gguf.CHAT_TEMPLATE, b"\xff\xfe{{ x }}")]),
 }
 

@@ -55,7 +55,7 @@ def test_names_in_an_archive_are_labels_and_never_paths(house: House, tmp_path: 
     {"tar": tar_with, "zip": zip_with}[form](NAMES, archive)
     house.corpus("records")
     before = everything_outside(house)
-    report = house.json("corpus", "add", "records", archive)
+    report = house.add("records", archive)
     assert everything_outside(house) == before
     assert report["added"] + report["failed_count"] + report["warnings_count"] >= len(NAMES), report
     assert report["added"] >= 6, report
@@ -67,7 +67,7 @@ def test_names_in_an_archive_are_labels_and_never_paths(house: House, tmp_path: 
         assert ".." not in document["path"].split("/"), document["path"]
         assert not document["path"].startswith("/"), document["path"]
         assert "\n" not in document["path"] and "\u202e" not in document["path"], document["path"]
-    again = house.json("corpus", "add", "records", archive)
+    again = house.add("records", archive)
     assert (again["added"], again["changed"], again["removed"]) == (0, 0, 0), again
 
 
@@ -113,7 +113,7 @@ def test_links_in_a_folder_do_not_lead_out_of_it(house: House, tmp_path: Path) -
     (folder / "loop").symlink_to(folder)
     os.mkfifo(folder / "pipe.md")
     house.corpus("records")
-    report = house.json("corpus", "add", "records", folder, timeout=60)
+    report = house.add("records", folder, timeout=60)
     assert report["added"] == 1, report
     shown = house.json("corpus", "show", "records")
     assert [document["path"] for document in shown] == ["plain.md"]
@@ -130,7 +130,7 @@ def test_archives_that_unpack_to_too_much_end_with_a_reason(house: House, tmp_pa
     tar.write_bytes(b"\x28\xb5\x2f\xfd" + os.urandom(1_000))
     (tmp_path / "good.md").write_bytes(text_of(2))
     house.corpus("records")
-    report = house.json("corpus", "add", "records", bomb, broken, tar, tmp_path / "good.md", timeout=100)
+    report = house.add("records", bomb, broken, tar, tmp_path / "good.md", timeout=100)
     named = {failure["path"] for failure in report["failed"]}
     assert report["failed_count"] >= 3, report
     assert any("zeros" in path or "bomb" in path for path in named), named
@@ -157,8 +157,8 @@ def test_records_that_are_damaged_are_named_and_the_rest_goes_on(house: House, t
         (folder / name).write_bytes(content)
     (folder / "good.md").write_bytes(text_of(3))
     house.corpus("records")
-    report = house.json("corpus", "add", "records", folder, timeout=100)
+    report = house.add("records", folder, timeout=100)
     assert not any("unexpectedly" in str(failure) or "crashed" in str(failure) for failure in report["failed"]), report
     assert "good.md" in {document["path"] for document in house.json("corpus", "show", "records")}
-    again = house.json("corpus", "add", "records", folder, timeout=100)
+    again = house.add("records", folder, timeout=100)
     assert (again["added"], again["changed"], again["removed"]) == (0, 0, 0), again

@@ -12,7 +12,7 @@ import pytest
 from house import EXAMPLES, House
 
 KILLS = 20
-COPIES = 12
+COPIES = 40
 
 
 def records(folder: Path, copies: int = COPIES) -> Path:
@@ -90,14 +90,14 @@ def test_killed_at_any_moment_the_next_add_goes_on(tmp_path: Path) -> None:
             touch(folder / f"{copy:02}")
     assert cut_short >= KILLS // 2, f"only {cut_short} of {KILLS} were cut short; the rest had ended"
 
-    last = house.json("corpus", "add", "records", folder)
+    last = house.add("records", folder)
     assert last["failed_count"] == 0, last
     clean = clean_house(tmp_path / "clean")
     clean.dure("corpus", "add", "records", folder)
     expected = holdings(clean)
     assert len(expected) > 25 * COPIES, len(expected)
     assert holdings(house) == expected
-    again = house.json("corpus", "add", "records", folder)
+    again = house.add("records", folder)
     assert (again["added"], again["changed"], again["removed"]) == (0, 0, 0), again
     counts = [one.json("corpus", "list")[0]["status"] for one in (clean, house)]
     assert counts[0]["documents"] == counts[1]["documents"] == len(expected)
@@ -135,28 +135,60 @@ def small_disk(place: Path, megabytes: int):
         subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+def large_records(folder: Path) -> Path:
+    """Some 16 MB of text that no compression makes small."""
+    folder.mkdir()
+    chance = random.Random(20261121)
+    for number in range(80):
+        lines = [f"# 제{number}호\n"]
+        for _ in range(400):
+            # Hangul syllables in no order: about 500 bytes a line.
+            syllables = (chr(0xAC00 + chance.randrange(11_172)) for _ in range(160))
+            lines.append("".join(syllables) + ".\n")
+        (folder / f"{number:03}.md").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
 def test_on_a_full_disk_an_add_says_so_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
-    folder = records(tmp_path / "folder")
-    with small_disk(tmp_path / "disk", 64) as disk:
+    folder = large_records(tmp_path / "folder")
+    with small_disk(tmp_path / "disk", 400) as disk:
         house = clean_house(disk / "data")
-        house.dure("corpus", "add", "records", folder / "00")
+        house.dure("corpus", "add", "records", EXAMPLES)
         before = holdings(house)
         ballast = disk / "ballast"
-        with open(ballast, "wb") as file, contextlib.suppress(OSError):
-            # Leaves less than the write-ahead log of what is to come.
-            free = shutil.disk_usage(disk).free
-            file.write(bytes(max(0, free - (1 << 20))))
+        with open(ballast, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - (6 << 20))
         message = house.refuses("corpus", "add", "records", folder)
         assert "full" in message.lower() or "space" in message.lower(), message
         ballast.unlink()
+        # What was there is there, and the same command goes on.
+        middle = holdings(house)
+        assert {path: middle[path] for path in before} == before
         house.dure("corpus", "add", "records", folder)
         after = holdings(house)
-        assert len(after) == COPIES * len(before)
-        again = house.json("corpus", "add", "records", folder)
+        assert len(after) == len(before) + 80
+        again = house.add("records", folder)
         assert (again["added"], again["changed"], again["removed"]) == (0, 0, 0), again
     # The same on a disk with room.
     clean = clean_house(tmp_path / "clean")
-    clean.dure("corpus", "add", "records", folder / "00")
+    clean.dure("corpus", "add", "records", EXAMPLES)
     clean.dure("corpus", "add", "records", folder)
     assert holdings(clean) == after
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small file system")
+def test_a_server_on_a_full_disk_answers_and_says_that_it_is_full(tmp_path: Path) -> None:
+    folder = large_records(tmp_path / "folder")
+    with small_disk(tmp_path / "disk", 64) as disk:
+        house = clean_house(disk / "data")
+        house.dure("corpus", "add", "records", EXAMPLES)
+        with house.up() as server:
+            with open(disk / "ballast", "wb") as file:
+                os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(disk).free - (4 << 20))
+            message = house.refuses("corpus", "add", "records", folder)
+            assert "full" in message.lower() or "space" in message.lower(), message
+            assert server.healthy()
+            (disk / "ballast").unlink()
+            found = house.json("search", "records", "염소 누출 대응 훈련", "--mode", "words")
+            assert found["hits"], found

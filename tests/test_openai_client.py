@@ -7,6 +7,8 @@ import openai
 import pytest
 from house import House, Server, eventually
 
+# Tokens that a long answer may have: enough for a client to leave in the middle.
+TOKENS_MAX = 1_000
 QUESTION = "원수 탁도가 얼마를 넘으면 심각 단계가 되나요?"
 
 
@@ -95,14 +97,14 @@ def test_a_client_that_hangs_up_frees_its_slot_and_pays_what_it_took(house: Hous
     """Reads the first words of long answers and leaves, more often than there are slots, then asks once more."""
     house.dure("tenant", "create", "city", "--quota-tokens", "200000")
     key = house.key("app", "--tenant", "city")
-    text = "가나다라 " * 3_000
+    text = "가나다라 " * 1_000
     with house.up() as server:
         used = house.json("tenant", "list")
         for _ in range(12):
             hang_up(server, key, text)
             assert server.alive()
         with openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=60) as client:
-            whole = chat(client, "fake", text)
+            whole = chat(client, "fake", text, max_tokens=TOKENS_MAX)
         cost = whole.usage.total_tokens
         before = {tenant["name"]: tenant["used_tokens"] for tenant in used}["city"]
 
@@ -121,17 +123,14 @@ def test_a_client_that_hangs_up_frees_its_slot_and_pays_what_it_took(house: Hous
 def asks_once(client: openai.OpenAI, text: str):
     """A whole answer, or nothing while the last reservation is still on its way back."""
     try:
-        return chat(client, "fake", text, max_tokens=cost_bound(text))
+        return chat(client, "fake", text, max_tokens=TOKENS_MAX)
     except openai.RateLimitError:
         return None
 
 
-def cost_bound(text: str) -> int:
-    return len(text)
-
-
 def hang_up(server: Server, key: str, text: str) -> None:
-    body = json.dumps({"model": "fake", "stream": True, "messages": [{"role": "user", "content": text}]}).encode()
+    messages = [{"role": "user", "content": text}]
+    body = json.dumps({"model": "fake", "stream": True, "max_tokens": TOKENS_MAX, "messages": messages}).encode()
     head = (
         f"POST /v1/chat/completions HTTP/1.1\r\nHost: {server.address}\r\nAuthorization: Bearer {key}\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

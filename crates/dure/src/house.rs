@@ -122,7 +122,7 @@ impl House {
         self.following.abort();
         let flushed = self.app.tenancy.flush().await;
         // Background work holds readers; it must let go before the database folds its log in.
-        drop(self.app);
+        self.app.search.close().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.store.close()).await;
         Ok(flushed?)
     }

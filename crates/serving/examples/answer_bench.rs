@@ -238,7 +238,10 @@ fn csv_cells(line: &str) -> Vec<String> {
 
 /// A text without what extraction may change: white space, marks of lists and tables, commas in numbers.
 fn flat(text: &str) -> String {
-    let text = text.trim().trim_start_matches(['-', '*', '•']).to_lowercase();
+    let text = text.trim().trim_start_matches(['-', '*', '•']).trim_start();
+    let number = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    let listed = number.len() < text.len() && number.starts_with(". ");
+    let text = if listed { &number[2..] } else { text }.to_lowercase();
     text.chars().filter(|letter| !letter.is_whitespace() && !matches!(letter, '|' | ',' | '*' | '`')).collect()
 }
 

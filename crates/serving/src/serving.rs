@@ -53,8 +53,8 @@ impl Default for Config {
             passages: 4,
             answer_tokens: 256,
             chat_tokens: 2_048,
-            abstain_below: 0.5,
-            sure_from: 0.5,
+            abstain_below: 0.45,
+            sure_from: 0.6,
             bounds: Bounds::default(),
         }
     }

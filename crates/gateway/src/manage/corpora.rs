@@ -156,6 +156,8 @@ pub(crate) async fn add(
             let _ = sender.try_send(progress);
         };
         let report = app.corpora.add(&corpus, &request.paths, &options, &tell).await?;
+        // Whoever is told that the records are in can find them.
+        app.search.catch_up().await?;
         Ok(report)
     }))
 }
