@@ -167,9 +167,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, LabelError> {
         let fits = (1..=64).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'+'));
+            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'+'));
         if fits { Ok(Name(text.to_owned())) } else { Err(LabelError::Name(text.to_owned())) }
     }
 }

@@ -1,4 +1,5 @@
 //! Adding records, at the crate's public door.
+#![allow(clippy::unwrap_used)]
 
 mod house;
 

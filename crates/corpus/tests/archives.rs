@@ -1,4 +1,5 @@
 //! Archives, kind and hostile.
+#![allow(clippy::unwrap_used)]
 
 mod house;
 

@@ -1,4 +1,5 @@
 //! Real records: the project's own examples, and the Acts where they are at hand.
+#![allow(clippy::unwrap_used)]
 
 mod house;
 
@@ -22,7 +23,7 @@ async fn the_example_records_are_read_whole() {
     };
     // CP949, UTF-16 without thought for the reader, HTML with a menu, a table, questions.
     assert_eq!(
-        &*find("회의록/2018-11-13-정수장증설협의.txt", "36,000").await.headings.last().unwrap().as_str(),
+        find("회의록/2018-11-13-정수장증설협의.txt", "36,000").await.headings.last().unwrap().as_str(),
         "1. 증설 규모"
     );
     find("설비/2024-07-배수본관파손사고보고.txt", "400").await;

@@ -71,9 +71,8 @@ impl Client {
             };
             match way {
                 Some(way) => {
-                    let key = read_operator_key(&settings.data).with_context(|| {
-                        format!("you may not act as the operator of `{}`", settings.data.display())
-                    })?;
+                    let key = read_operator_key(&settings.data)
+                        .with_context(|| format!("you may not act as the operator of `{}`", settings.data.display()))?;
                     return Ok(Self { way, key, tenant: percent_encoded(tenant) });
                 }
                 // Another command is at work; it is soon done, or becomes a server that can be asked.
@@ -91,12 +90,7 @@ impl Client {
     ///
     /// # Errors
     /// [`Refused`] if the house says no.
-    pub async fn ask<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> anyhow::Result<T> {
+    pub async fn ask<T: DeserializeOwned>(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<T> {
         let response = self.send(method, path, body).await?;
         let bytes = response.into_body().collect().await?.to_bytes();
         serde_json::from_slice(&bytes).context("the server's answer is not what this program reads")
@@ -157,10 +151,8 @@ impl Client {
         let status = response.status().as_u16();
         let bytes = response.into_body().collect().await?.to_bytes();
         let value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        Err(refusal(status, &value).map_or_else(
-            || anyhow::anyhow!("the server answered {status}"),
-            anyhow::Error::from,
-        ))
+        Err(refusal(status, &value)
+            .map_or_else(|| anyhow::anyhow!("the server answered {status}"), anyhow::Error::from))
     }
 
     /// Lets go of the data folder, if this process has it.

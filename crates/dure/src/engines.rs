@@ -127,8 +127,7 @@ impl Engines {
 
     fn served_engine(&self, engine: Arc<dyn Engine>) -> ServedEngine {
         let name = engine.describe().model.clone();
-        let terms =
-            EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max };
+        let terms = EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max };
         ServedEngine { engine, terms }
     }
 }
@@ -179,10 +178,9 @@ impl Embedder {
     fn now(&self) -> Result<Arc<dyn Engine>, EngineError> {
         let model = &self.described.model;
         let served = self.engines.embedder().filter(|served| served.engine.describe().model == *model);
-        served.map(|served| served.engine).ok_or_else(|| EngineError::Unavailable {
-            model: model.clone(),
-            reason: "it is not installed".to_owned(),
-        })
+        served
+            .map(|served| served.engine)
+            .ok_or_else(|| EngineError::Unavailable { model: model.clone(), reason: "it is not installed".to_owned() })
     }
 }
 

@@ -16,8 +16,7 @@ use tokio::task::JoinHandle;
 use crate::engines::{Embedder, Engines};
 use crate::settings::Settings;
 
-const SCHEMAS: &[Schema] =
-    &[tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
+const SCHEMAS: &[Schema] = &[tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
 
 /// The tenant that is there from the first day.
 const FIRST_TENANT: &str = "default";

@@ -52,8 +52,8 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 /// A server logs as its settings say; a command only what went wrong.
 fn start_log(settings: &Settings, server: bool) -> anyhow::Result<()> {
     let level = if server { settings.log.level.as_str() } else { "error" };
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .map_err(|error| anyhow::anyhow!("`log.level`: {error}"))?;
+    let filter =
+        tracing_subscriber::EnvFilter::try_new(level).map_err(|error| anyhow::anyhow!("`log.level`: {error}"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match settings.log.format {
         LogFormat::Text => log.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).init(),

@@ -241,9 +241,7 @@ fn like(old: &Value, text: &str) -> Result<Value, &'static str> {
     match old {
         Value::Integer(_) => text.parse().map(Value::Integer).map_err(|_| "a whole number"),
         Value::Boolean(_) => text.parse().map(Value::Boolean).map_err(|_| "`true` or `false`"),
-        Value::Array(_) => {
-            Ok(Value::Array(text.split(',').filter(|part| !part.is_empty()).map(Value::from).collect()))
-        }
+        Value::Array(_) => Ok(Value::Array(text.split(',').filter(|part| !part.is_empty()).map(Value::from).collect())),
         _ => Ok(Value::from(text)),
     }
 }
@@ -276,8 +274,7 @@ mod tests {
         if let Some(text) = file {
             std::fs::write(&path, text)?;
         }
-        let flags =
-            Flags { data: Some(dir), settings: file.is_some().then_some(path), ..Flags::default() };
+        let flags = Flags { data: Some(dir), settings: file.is_some().then_some(path), ..Flags::default() };
         Settings::read_from(&flags, &|name| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         })

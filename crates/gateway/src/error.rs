@@ -247,9 +247,7 @@ impl From<serving::RouteError> for ApiError {
         match error {
             E::NotFound { .. } => Self::NotFound("route"),
             E::Exists { .. } | E::Full { .. } => Self::Conflict(error.to_string()),
-            E::Invalid { field, .. } => {
-                Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) }
-            }
+            E::Invalid { field, .. } => Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) },
             E::Refused(refusal) => refusal.into(),
             E::Store(error) => inside(error.is_full(), &error),
         }
@@ -262,9 +260,7 @@ impl From<serving::ChatError> for ApiError {
         match error {
             E::ModelNotFound { model } => Self::ModelNotFound(model),
             E::CorpusNotFound { .. } => Self::NotFound("corpus"),
-            E::Invalid { field, .. } => {
-                Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) }
-            }
+            E::Invalid { field, .. } => Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) },
             E::TooLong { .. } => Self::TooLong(error.to_string()),
             E::Refused(refusal) => refusal.into(),
             E::Quota(error) => error.into(),

@@ -16,11 +16,7 @@ use crate::App;
 use crate::error::ApiError;
 
 pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    if is_addressed_to(&request, &app.bounds.hosts) {
-        next.run(request).await
-    } else {
-        ApiError::Host.into_response()
-    }
+    if is_addressed_to(&request, &app.bounds.hosts) { next.run(request).await } else { ApiError::Host.into_response() }
 }
 
 fn is_addressed_to(request: &Request, ours: &[String]) -> bool {

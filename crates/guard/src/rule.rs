@@ -121,12 +121,7 @@ mod tests {
     }
 
     fn corpus(tenant: TenantId, readers: &[GroupId], class: Class) -> CorpusTerms {
-        CorpusTerms {
-            corpus: CorpusId::new(),
-            tenant,
-            readers: readers.iter().copied().collect(),
-            label: label(class),
-        }
+        CorpusTerms { corpus: CorpusId::new(), tenant, readers: readers.iter().copied().collect(), label: label(class) }
     }
 
     fn engine(country: &str, class_max: Class) -> EngineTerms {
@@ -147,10 +142,7 @@ mod tests {
         let terms = corpus(tenant, &[law], Class::Open);
         let corpora = std::slice::from_ref(&terms);
         assert!(Guard.may_search(&reader(tenant, &[law, works]), corpora, &purpose()).is_ok());
-        assert_eq!(
-            Guard.may_search(&reader(tenant, &[works]), corpora, &purpose()).unwrap_err(),
-            Refusal::NotVisible
-        );
+        assert_eq!(Guard.may_search(&reader(tenant, &[works]), corpora, &purpose()).unwrap_err(), Refusal::NotVisible);
     }
 
     #[test]
@@ -160,10 +152,7 @@ mod tests {
         let secret = corpus(tenant, &[], Class::Classified);
         let refused = Guard.may_search(&reader(tenant, &[]), &[ours, secret], &purpose()).unwrap_err();
         assert_eq!(refused, Refusal::Clearance { class: Class::Classified });
-        assert_eq!(
-            Guard.may_search(&reader(tenant, &[]), &[], &purpose()).unwrap_err(),
-            Refusal::NothingNamed
-        );
+        assert_eq!(Guard.may_search(&reader(tenant, &[]), &[], &purpose()).unwrap_err(), Refusal::NothingNamed);
     }
 
     #[test]
@@ -190,18 +179,9 @@ mod tests {
             Guard.may_send(&asker, label, engine, &purpose.parse().unwrap())
         };
         assert!(send(&sensitive, &engine("KR", Class::Sensitive), "answering").is_ok());
-        assert!(matches!(
-            send(&sensitive, &engine("US", Class::Classified), "answering"),
-            Err(Refusal::Border { .. })
-        ));
-        assert!(matches!(
-            send(&sensitive, &engine("KR", Class::Open), "answering"),
-            Err(Refusal::EngineClass { .. })
-        ));
-        assert!(matches!(
-            send(&sensitive, &engine("KR", Class::Classified), "training"),
-            Err(Refusal::Purpose { .. })
-        ));
+        assert!(matches!(send(&sensitive, &engine("US", Class::Classified), "answering"), Err(Refusal::Border { .. })));
+        assert!(matches!(send(&sensitive, &engine("KR", Class::Open), "answering"), Err(Refusal::EngineClass { .. })));
+        assert!(matches!(send(&sensitive, &engine("KR", Class::Classified), "training"), Err(Refusal::Purpose { .. })));
         let nowhere = Label { residency: Residency::Only([].into()), ..label(Class::Open) };
         assert!(send(&nowhere, &engine("KR", Class::Classified), "answering").is_err());
         let for_nothing = Label { purposes: [].into(), ..label(Class::Open) };
@@ -212,22 +192,15 @@ mod tests {
     fn a_callers_text_takes_at_least_its_keys_class() {
         let mut asker = reader(TenantId::new(), &[]);
         asker.input_class = Class::Sensitive;
-        let refused = Guard
-            .may_send(&asker, &label(Class::Open), &engine("KR", Class::Open), &purpose())
-            .unwrap_err();
+        let refused = Guard.may_send(&asker, &label(Class::Open), &engine("KR", Class::Open), &purpose()).unwrap_err();
         assert!(matches!(refused, Refusal::EngineClass { class: Class::Sensitive, .. }));
     }
 
     #[test]
     fn a_cleared_text_goes_to_its_own_engine_only() {
         let asker = reader(TenantId::new(), &[]);
-        let permit = Guard
-            .may_send(&asker, &label(Class::Open), &engine("KR", Class::Sensitive), &purpose())
-            .unwrap();
-        assert_eq!(
-            permit.clear("text", &label(Class::Sensitive)).unwrap_err(),
-            Refusal::OutsidePermit
-        );
+        let permit = Guard.may_send(&asker, &label(Class::Open), &engine("KR", Class::Sensitive), &purpose()).unwrap();
+        assert_eq!(permit.clear("text", &label(Class::Sensitive)).unwrap_err(), Refusal::OutsidePermit);
         let cleared = permit.clear("text", &label(Class::Open)).unwrap();
         assert_eq!(cleared.clone().release("elsewhere").unwrap_err(), Refusal::OutsidePermit);
         assert_eq!(cleared.release("local").unwrap(), "text");

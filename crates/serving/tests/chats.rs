@@ -1,4 +1,5 @@
 //! Plain chats, routes and embeddings at the public door.
+#![allow(clippy::unwrap_used)]
 
 mod house;
 

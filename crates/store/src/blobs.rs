@@ -47,12 +47,8 @@ impl Blobs {
     /// When the disk says no.
     pub fn resume(&self, expected: ContentHash) -> Result<PartialBlob, StoreError> {
         let path = self.dir.join("incoming").join(expected.to_string());
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&path)
-            .map_err(StoreError::io(&path))?;
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(StoreError::io(&path))?;
         let mut digest = Sha256::new();
         let length = hash_rest(&mut file, &mut digest).map_err(StoreError::io(&path))?;
         Ok(PartialBlob { blobs: self.clone(), expected, path, file, digest, length })

@@ -52,11 +52,8 @@ impl Store {
             .pragma("secure_delete", "on")
             .pragma("mmap_size", "0")
             .pragma("cache_size", "-16384");
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(WAIT_MAX)
-            .connect_with(options.clone())
-            .await?;
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).acquire_timeout(WAIT_MAX).connect_with(options.clone()).await?;
         check_version(&writer).await?;
         migrate(&writer, schemas).await?;
         let readers = SqlitePoolOptions::new()
@@ -104,10 +101,7 @@ impl Store {
     /// # Errors
     /// When the lock file cannot be written.
     pub fn announce(&self, address: Option<std::net::SocketAddr>) -> Result<(), StoreError> {
-        self.lock
-            .lock()
-            .map_err(|_| StoreError::Broken("the lock was poisoned".to_owned()))?
-            .announce(address)
+        self.lock.lock().map_err(|_| StoreError::Broken("the lock was poisoned".to_owned()))?.announce(address)
     }
 
     /// Ends all connections, folding the write-ahead log into the database.
@@ -184,11 +178,8 @@ mod tests {
         drop(store);
 
         let store = open(dir.path(), &[ONE, TWO]).await.unwrap();
-        let text: String = sqlx::query("SELECT text FROM note WHERE author IS NULL")
-            .fetch_one(store.read())
-            .await
-            .unwrap()
-            .get(0);
+        let text: String =
+            sqlx::query("SELECT text FROM note WHERE author IS NULL").fetch_one(store.read()).await.unwrap().get(0);
         assert_eq!(text, "kept");
         store.close().await;
         drop(store);

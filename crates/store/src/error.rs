@@ -20,7 +20,9 @@ pub enum StoreError {
     #[error("the disk that holds the data folder is full")]
     Full,
     /// A newer program wrote this folder.
-    #[error("the data folder was written by a newer program: `{owner}` is at version {found}, this program knows {known}")]
+    #[error(
+        "the data folder was written by a newer program: `{owner}` is at version {found}, this program knows {known}"
+    )]
     Newer {
         /// The crate whose tables are newer.
         owner: String,

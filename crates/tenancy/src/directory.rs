@@ -398,12 +398,7 @@ impl Tenancy {
     ///
     /// # Errors
     /// [`TenancyError::Exists`], [`TenancyError::Name`], [`TenancyError::NotFound`] for a group.
-    pub async fn create_person(
-        &self,
-        tenant: TenantId,
-        name: &str,
-        groups: &[String],
-    ) -> Result<Person, TenancyError> {
+    pub async fn create_person(&self, tenant: TenantId, name: &str, groups: &[String]) -> Result<Person, TenancyError> {
         check_name(name)?;
         let _changing = self.changing.lock().await;
         if self.people(tenant).iter().any(|person| person.name == name) {
@@ -537,10 +532,7 @@ impl Tenancy {
     }
 }
 
-fn sorted<'a, T: Clone + 'a, I: Ord>(
-    all: impl Iterator<Item = &'a T>,
-    chosen: impl Fn(&T) -> Option<I>,
-) -> Vec<T> {
+fn sorted<'a, T: Clone + 'a, I: Ord>(all: impl Iterator<Item = &'a T>, chosen: impl Fn(&T) -> Option<I>) -> Vec<T> {
     let mut found: Vec<(I, T)> = all.filter_map(|item| Some((chosen(item)?, item.clone()))).collect();
     found.sort_by(|a, b| a.0.cmp(&b.0));
     found.into_iter().map(|(_, item)| item).collect()

@@ -66,11 +66,7 @@ impl KeySecret {
 
     /// The text to hand to the key's holder, once.
     pub fn reveal(&self) -> String {
-        format!(
-            "{PREFIX}{}{}",
-            URL_SAFE_NO_PAD.encode(self.id.as_bytes()),
-            URL_SAFE_NO_PAD.encode(self.secret)
-        )
+        format!("{PREFIX}{}{}", URL_SAFE_NO_PAD.encode(self.id.as_bytes()), URL_SAFE_NO_PAD.encode(self.secret))
     }
 }
 

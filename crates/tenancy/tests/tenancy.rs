@@ -1,4 +1,5 @@
 //! The crate at its public door, over a real data folder.
+#![allow(clippy::unwrap_used)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -80,10 +81,7 @@ async fn another_tenants_key_of_the_same_name_is_another_key() {
     tenancy.revoke_key(city, "app").await.unwrap();
     assert!(tenancy.authenticate(&of_city.reveal()).is_err());
     assert_eq!(tenancy.authenticate(&of_court.reveal()).unwrap().tenant, court);
-    assert!(matches!(
-        tenancy.revoke_key(city, &of_court.id().to_string()).await,
-        Err(TenancyError::NotFound { .. })
-    ));
+    assert!(matches!(tenancy.revoke_key(city, &of_court.id().to_string()).await, Err(TenancyError::NotFound { .. })));
     assert!(matches!(tenancy.create_key(city, service("app")).await, Err(TenancyError::Exists { .. })));
     for name in ["", "a/b", "a\0", "이름 둘", &"x".repeat(65)] {
         assert!(matches!(tenancy.create_group(city, name).await, Err(TenancyError::Name(_))), "{name:?}");
@@ -121,10 +119,7 @@ async fn two_hundred_at_once_on_a_quota_for_three_are_three() {
     drop(admitted);
     assert_eq!(tenancy.tenants()[0].used_tokens, 1);
     tenancy.admit(&principal, 2_999).await.unwrap();
-    assert!(matches!(
-        tenancy.admit(&principal, 3_000).await,
-        Err(AdmissionError::Exhausted { left: 2_999, .. })
-    ));
+    assert!(matches!(tenancy.admit(&principal, 3_000).await, Err(AdmissionError::Exhausted { left: 2_999, .. })));
 }
 
 #[tokio::test]

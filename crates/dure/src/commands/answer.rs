@@ -23,11 +23,13 @@ pub async fn ask(context: &Context<'_>, ask: &Ask) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut answer = Answer::default();
-    context.client.follow(&path, body, |event| {
-        answer.take(&event);
-        Ok(())
-    })
-    .await?;
+    context
+        .client
+        .follow(&path, body, |event| {
+            answer.take(&event);
+            Ok(())
+        })
+        .await?;
     answer.end();
     Ok(())
 }

@@ -85,7 +85,8 @@ fn text(value: &Value, field: &str) -> String {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => {
-            let items: Vec<String> = items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
+            let items: Vec<String> =
+                items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
             if items.is_empty() { "-".to_owned() } else { items.join(", ") }
         }
         Some(other) => other.to_string(),
@@ -108,13 +109,8 @@ fn fields(value: &Value, columns: &[(&str, &str)]) {
     print::table(&rows);
 }
 
-const ROUTE: &[(&str, &str)] = &[
-    ("NAME", "name"),
-    ("MODEL", "model"),
-    ("CORPORA", "corpora"),
-    ("MODE", "mode"),
-    ("PASSAGES", "passages_max"),
-];
+const ROUTE: &[(&str, &str)] =
+    &[("NAME", "name"), ("MODEL", "model"), ("CORPORA", "corpora"), ("MODE", "mode"), ("PASSAGES", "passages_max")];
 
 async fn route(context: &Context<'_>, command: &Route) -> anyhow::Result<()> {
     match command {

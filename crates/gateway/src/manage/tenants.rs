@@ -26,11 +26,7 @@ pub(crate) async fn list(_: Operator, State(app): State<Arc<App>>) -> Json<Vec<T
     Json(app.tenancy.tenants())
 }
 
-pub(crate) async fn create(
-    _: Operator,
-    State(app): State<Arc<App>>,
-    Body(new): Body<NewTenant>,
-) -> Answer<Tenant> {
+pub(crate) async fn create(_: Operator, State(app): State<Arc<App>>, Body(new): Body<NewTenant>) -> Answer<Tenant> {
     Ok(Json(app.tenancy.create_tenant(&new.name, new.quota_tokens).await?))
 }
 
@@ -120,8 +116,7 @@ pub(crate) async fn create_key(
         Some(person) => NewKeyOwner::Person(person),
         None => NewKeyOwner::Service(new.groups),
     };
-    let new =
-        NewKey { name: new.name, owner, input_class: new.input_class, read_class_max: new.read_class };
+    let new = NewKey { name: new.name, owner, input_class: new.input_class, read_class_max: new.read_class };
     let (info, secret) = app.tenancy.create_key(principal.tenant, new).await?;
     Ok(Json(KeyMade { key: secret.reveal(), info }))
 }

@@ -11,10 +11,7 @@ use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
 
-pub(crate) async fn list(
-    Caller(principal): Caller,
-    State(app): State<Arc<App>>,
-) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn list(Caller(principal): Caller, State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let models: Vec<Value> = app.serving.models(&principal).await?.iter().map(wire).collect();
     Ok(Json(json!({ "object": "list", "data": models })))
 }

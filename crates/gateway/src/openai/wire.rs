@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
-use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
@@ -30,10 +30,8 @@ impl<T: DeserializeOwned + Send> FromRequest<Arc<App>> for Body<T> {
 }
 
 fn rejected(rejection: BytesRejection) -> ApiError {
-    let too_large = matches!(
-        &rejection,
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_))
-    ) || rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE;
+    let too_large = matches!(&rejection, BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))
+        || rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE;
     if too_large { ApiError::BodyTooLarge } else { ApiError::invalid("the body did not arrive whole") }
 }
 
@@ -64,16 +62,8 @@ impl OneOrMany {
 
 /// Fields by which other gateways let a caller choose where the request goes, and with which credentials. Here only
 /// the operator does.
-const UPSTREAM: &[&str] = &[
-    "api_base",
-    "api_key",
-    "api_version",
-    "base_url",
-    "custom_llm_provider",
-    "extra_headers",
-    "headers",
-    "upstream",
-];
+const UPSTREAM: &[&str] =
+    &["api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "extra_headers", "headers", "upstream"];
 
 /// Refuses a request that tries to choose its upstream.
 pub(crate) fn refuse_upstream(rest: &Map<String, Value>) -> Result<(), ApiError> {

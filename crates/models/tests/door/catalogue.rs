@@ -143,7 +143,7 @@ fn sources_that_could_be_read_as_something_else_are_refused() {
     }
     for source in sources {
         let mut catalogue = Catalogue::default();
-        assert!(catalogue.extend("test.toml", &entry("x", b"x", &[source.clone()])).is_err(), "{source}");
+        assert!(catalogue.extend("test.toml", &entry("x", b"x", std::slice::from_ref(&source))).is_err(), "{source}");
         assert_eq!(catalogue.entries().count(), 0);
     }
 }

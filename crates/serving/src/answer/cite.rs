@@ -10,9 +10,9 @@ use super::weigh::Weighed;
 use crate::{Citation, Source};
 
 /// Sentences that an extractive answer is made of at most.
-const EXTRACT_MAX: usize = 3;
+const EXTRACT_MAX: usize = 2;
 /// A further sentence is quoted only if it is at least so good beside the best one.
-const EXTRACT_SHARE: f32 = 0.75;
+const EXTRACT_SHARE: f32 = 0.93;
 
 /// The passages that an answer may cite, numbered, with all their sentences ready to be checked against.
 #[derive(Debug)]
@@ -173,7 +173,7 @@ pub(crate) fn within(hit: &Hit, span: &Range<usize>) -> Range<u64> {
     hit.span.start + span.start as u64..hit.span.start + span.end as u64
 }
 
-/// The best sentences, quoted: up to three, from the chosen passages. Their marks are empty.
+/// The best sentences, quoted: up to two, from the chosen passages. Their marks are empty.
 pub(crate) fn extract(weighed: &Weighed, cited: &Cited, chosen: &[(usize, String)]) -> Vec<Citation> {
     let mut quotes: Vec<Citation> = Vec::new();
     let best = weighed.sentences.first().map_or(0.0, |sentence| sentence.score);
