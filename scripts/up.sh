@@ -8,7 +8,7 @@ ROUTE=records
 KEY_NAME=first
 KEY_FILE=$DURE_DATA/first.key
 LOG=$DURE_DATA/server.log
-QUESTION='원수 탁도가 얼마를 넘으면 심각 단계가 되나요?'
+QUESTION='염소 누출 대응 훈련은 몇 월에 하나요?'
 
 # Whether the list that `dure NOUN list --json` prints has this name.
 has_name() { dure "$1" list --json | python3 "$ROOT/scripts/has_name.py" "$2"; }
@@ -91,7 +91,7 @@ cat <<END
     model      $ROUTE     (the example records, cited; \`dure model list\` shows plain models)
     data       $DURE_DATA
     try        curl -s http://$ADDRESS/v1/chat/completions -H "Authorization: Bearer \$(cat $KEY_FILE)" \\
-                 -d '{"model": "$ROUTE", "messages": [{"role": "user", "content": "염소 누출 대응 훈련은 몇 월에 하나요?"}]}'
+                 -d '{"model": "$ROUTE", "messages": [{"role": "user", "content": "회의를 녹음한 파일은 언제 삭제하나요?"}]}'
     ask        $DURE ask $CORPUS "How many waterworks employees can Haesol send to Port Ellery per year?"
     stop       make down
 END

@@ -14,6 +14,9 @@ const EXTRACT_MAX: usize = 2;
 /// A further sentence is quoted only if it is at least so good beside the best one.
 const EXTRACT_SHARE: f32 = 0.93;
 
+/// A sentence that speaks so much less to the question than the best one supports no answer to it.
+const RELEVANT_SHARE: f32 = 0.5;
+
 /// The passages that an answer may cite, numbered, with all their sentences ready to be checked against.
 #[derive(Debug)]
 pub(crate) struct Cited {
@@ -32,6 +35,7 @@ struct Passage {
 #[derive(Debug)]
 struct Piece {
     span: Range<usize>,
+    relevant: bool,
     text: Text,
     neighbours: Text,
 }
@@ -39,6 +43,13 @@ struct Piece {
 impl Cited {
     /// Numbers the chosen passages, given as places among the hits with the excerpt that is shown of each.
     pub fn of(weighed: &Weighed, chosen: &[(usize, String)]) -> Self {
+        let best = weighed.sentences.first().map_or(0.0, |sentence| sentence.score);
+        // What stands beside a sentence that speaks to the question goes on with it.
+        let speaks = |hit: usize, place: usize| {
+            weighed.sentences.iter().any(|other| {
+                other.hit == hit && other.place.abs_diff(place) <= 1 && other.score >= RELEVANT_SHARE * best
+            })
+        };
         let passages = chosen
             .iter()
             .map(|(place, excerpt)| Passage {
@@ -51,6 +62,7 @@ impl Cited {
                     .filter(|sentence| sentence.hit == *place)
                     .map(|sentence| Piece {
                         span: sentence.span.clone(),
+                        relevant: speaks(sentence.hit, sentence.place),
                         text: sentence.text.clone(),
                         neighbours: sentence.neighbours.clone(),
                     })
@@ -110,8 +122,13 @@ impl Cited {
         let (mut best, mut why) = (None::<(f32, Range<usize>)>, Verdict::Words);
         for piece in &passage.sentences {
             let Some(sentence) = passage.hit.text.get(piece.span.clone()) else { continue };
-            let evidence =
-                Evidence { sentence, text: &piece.text, headings: &passage.headings, neighbours: &piece.neighbours };
+            let evidence = Evidence {
+                sentence,
+                relevant: piece.relevant,
+                text: &piece.text,
+                headings: &passage.headings,
+                neighbours: &piece.neighbours,
+            };
             match claim.check(&evidence) {
                 Verdict::Supported(score) if best.as_ref().is_some_and(|(most, _)| score <= *most) => {}
                 Verdict::Supported(score) => best = Some((score, piece.span.clone())),

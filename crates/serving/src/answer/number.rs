@@ -186,7 +186,11 @@ pub(crate) fn read(chars: &[char], at: usize) -> Option<(Vec<Number>, usize)> {
         let whole = chars.get(gap + length).is_none_or(|next| !next.is_alphabetic()) || length >= 2;
         whole.then_some((unit, gap + length))
     });
-    let (unit, end) = unit.map_or((None, end), |(unit, end)| (Some(unit), end));
+    let (unit, end) = match unit {
+        Some((unit, end)) => (Some(unit), end),
+        // `3단계` counts something that is no unit here; it is not any other 3 either.
+        None => (chars.get(end).is_some_and(|next| next.is_alphabetic()).then_some("other"), end),
+    };
     Some((vec![Number { value, unit }], end))
 }
 
@@ -325,6 +329,7 @@ mod tests {
             ("3.5mg/L", vec![(3.5, Some("밀리그램"))]),
             ("six persons", vec![(6.0, Some("명"))]),
             ("0~10ppm", vec![(0.0, None), (10.0, Some("ppm"))]),
+            ("3단계", vec![(3.0, Some("other"))]),
             ("사람이 셋", vec![]),
             ("한다", vec![]),
         ] {

@@ -21,6 +21,8 @@ const ACROSS_MIN: usize = 1;
 #[derive(Debug, Clone)]
 pub(crate) struct Evidence<'a> {
     pub sentence: &'a str,
+    /// Whether it is among the sentences that speak to the question.
+    pub relevant: bool,
     pub text: &'a Text,
     pub headings: &'a Text,
     pub neighbours: &'a Text,
@@ -33,6 +35,8 @@ pub(crate) struct Claim {
     terms: Vec<(Term, f32)>,
     clauses: Vec<Clause>,
     silent: bool,
+    /// A question, or the place line of a passage: no statement at all.
+    echo: bool,
 }
 
 /// A part of a sentence that says one thing, yes or no.
@@ -65,7 +69,8 @@ impl Claim {
                 (term, weight)
             })
             .collect();
-        Self { text: Text::of(sentence), terms, clauses: clauses(sentence), silent: says_silent(sentence) }
+        let echo = sentence.trim_end().ends_with(['?', '？']) || sentence.contains(" > ");
+        Self { text: Text::of(sentence), terms, clauses: clauses(sentence), silent: says_silent(sentence), echo }
     }
 
     /// Whether the sentence says nothing that could be checked.
@@ -79,6 +84,9 @@ impl Claim {
     }
 
     pub fn check(&self, evidence: &Evidence<'_>) -> Verdict {
+        if self.echo || !evidence.relevant {
+            return Verdict::Words;
+        }
         if !self.numbers_stand_in(evidence) {
             return Verdict::Number;
         }
@@ -270,7 +278,7 @@ mod tests {
 
     fn check(question: &str, answer: &str, record: &str) -> Verdict {
         let (text, empty) = (Text::of(record), Text::default());
-        let evidence = Evidence { sentence: record, text: &text, headings: &empty, neighbours: &empty };
+        let evidence = Evidence { sentence: record, relevant: true, text: &text, headings: &empty, neighbours: &empty };
         Claim::of(answer, &Text::of(question)).check(&evidence)
     }
 
@@ -317,6 +325,12 @@ mod tests {
     #[test]
     fn other_words_are_not_supported() {
         assert_eq!(check("?", "대행업자의 자본금은 등록 요건입니다.", FROZEN), Verdict::Words);
+    }
+
+    #[test]
+    fn a_question_and_a_heading_are_no_statements() {
+        assert_eq!(check("?", "교체비 4만2천원을 부담하나요?", FROZEN), Verdict::Words);
+        assert_eq!(check("?", "계량기 > 교체비 4만2천원을 부담", FROZEN), Verdict::Words);
     }
 
     #[test]

@@ -101,6 +101,8 @@ impl Writer {
 
     fn judge(&mut self, whole: &str, out: &mut VecDeque<ReplyEvent>) {
         let (clean, named) = marks::strip(whole);
+        // A model that copies a passage copies the bar before its lines, too.
+        let clean = clean.strip_prefix("| ").unwrap_or(&clean);
         let text = clean.trim_end();
         let space = clean[text.len()..].to_owned();
         let claim = Claim::of(text, &self.question);
