@@ -23,7 +23,8 @@ def address_of(data: Path) -> str:
         except (OSError, ValueError):
             pass
         time.sleep(0.05)
-    raise SystemExit(f"the server did not start in {START_MAX_S} s")
+    log = (data.parent / "server.log").read_text(errors="replace")
+    raise SystemExit(f"the server did not start in {START_MAX_S} s: {log}")
 
 
 def ask_by_api(address: str, key: str) -> dict:

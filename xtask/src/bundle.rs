@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 const SUMS: &str = "SHA256SUMS";
-const COMPRESSION: i32 = 9;
+/// Weights hardly shrink, so a higher level costs minutes and saves little.
+const COMPRESSION: i32 = 3;
 
 #[derive(Debug)]
 enum Content {

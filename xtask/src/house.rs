@@ -34,7 +34,20 @@ pub fn metadata() -> Result<Metadata> {
 pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
+    // `cargo run` tells this program about its package. Build scripts that look at the same variables would see them
+    // change, and what they build would be built again each time that somebody types `cargo build` in between.
+    for (name, _) in std::env::vars_os() {
+        if is_about_a_package(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+fn is_about_a_package(variable: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_CRATE_", "CARGO_BIN_", "CARGO_PRIMARY_PACKAGE"]
+        .iter()
+        .any(|beginning| variable.starts_with(beginning))
 }
 
 /// Runs one step to its end, saying first what it is.
@@ -52,4 +65,18 @@ pub fn step(name: &str, command: &mut Command) -> Result<()> {
 /// Whether `cargo NAME` is installed.
 pub fn has_cargo_command(name: &str) -> bool {
     cargo([name, "--version"]).output().is_ok_and(|output| output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_hears_nothing_of_this_package() {
+        assert!(std::env::vars().any(|(name, _)| is_about_a_package(&name)), "cargo tells tests about their package");
+        let command = cargo(["build"]);
+        let told = command.get_envs().filter(|(_, value)| value.is_none()).count();
+        assert!(told > 5, "only {told} variables are held back");
+        assert!(!is_about_a_package("CARGO_TARGET_DIR") && !is_about_a_package("CARGO_HOME"));
+    }
 }

@@ -13,8 +13,9 @@ pub(crate) fn first_end(text: &str) -> Option<usize> {
         if letter == '\n' && !text[..at].trim().is_empty() {
             return Some(end);
         }
-        // `1.` begins an item, `3.5` is a number.
-        let listed = letter == '.' && text[..at].trim_start().chars().all(|c| c.is_ascii_digit());
+        // `1.` begins an item and `> 4. 요금` a heading, wherever they stand; `2024.` may end a sentence.
+        let word = text[..at].rsplit(char::is_whitespace).next().unwrap_or("");
+        let listed = letter == '.' && word.len() <= 3 && word.bytes().all(|byte| byte.is_ascii_digit());
         if matches!(letter, '.' | '!' | '?' | '。' | '！' | '？') && !listed && before != '\n' {
             match close(text, end) {
                 Close::End(end) => return Some(end),
@@ -81,6 +82,7 @@ mod tests {
         check("7일입니다.[1][2] 다음", Some("7일입니다.[1][2] "));
         check("값은 3.5입니다. 또", Some("값은 3.5입니다. "));
         check("1. 신청서를 낸다. 그", Some("1. 신청서를 낸다. "));
+        check("공고 > 4. 기본요금\n다음", Some("공고 > 4. 기본요금\n"));
         check("첫 줄\n둘째", Some("첫 줄\n"));
         check("끝. [참고] 둘째", Some("끝. "));
     }
