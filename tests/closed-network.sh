@@ -18,12 +18,10 @@ inside() {
   local unpacked=(./dure-*)
   "${unpacked[0]}/install.sh" --prefix "$work/opt/dure" --data "$work/data"
   rm -rf "${unpacked[0]}"
-  export PATH=$work/opt/dure:/usr/bin:/bin
   dure() { "$work/opt/dure/dure" --data "$work/data" "$@"; }
   dure corpus create records --class open --licence cc0-1.0 --purpose answering
   dure corpus add records "$work/opt/dure/examples/records"
   dure key create first --json >key.json
-  setsid dure up --listen 127.0.0.1:0 >server.log 2>&1 </dev/null &
   "$python" "$here/closed_network.py" "$work"
 }
 

@@ -1,6 +1,6 @@
 //! HTTP: wire in, domain out, errors mapped once.
 //!
-//! What must stay true: every route but `/healthz` asks the one extractor in [`caller`] who asks, before anything
+//! What must stay true: every route but `/healthz` asks the one extractor in `caller` who asks, before anything
 //! else happens; every body is bounded; nothing here decides what is allowed, that is the guard's.
 
 mod app;

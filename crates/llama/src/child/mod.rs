@@ -1,7 +1,7 @@
 //! The child's side: `dure engine --model PATH --role chat|embed`.
 //!
 //! It reads its parent's messages from its standard input, which is a socket, computes, and leaves when its parent
-//! does. It runs a stranger's file through native code, so it stands behind [`walls`].
+//! does. It runs a stranger's file through native code, so it stands behind `walls`.
 
 mod chats;
 mod cores;
