@@ -92,6 +92,6 @@ cat <<END
     data       $DURE_DATA
     try        curl -s http://$ADDRESS/v1/chat/completions -H "Authorization: Bearer \$(cat $KEY_FILE)" \\
                  -d '{"model": "$ROUTE", "messages": [{"role": "user", "content": "회의를 녹음한 파일은 언제 삭제하나요?"}]}'
-    ask        $DURE ask $CORPUS "How many waterworks employees can Haesol send to Port Ellery per year?"
+    ask        $DURE --data $DURE_DATA ask $CORPUS "How many waterworks employees can Haesol send to Port Ellery per year?"
     stop       make down
 END
