@@ -9,8 +9,7 @@ from house import House, Server, eventually
 
 # Tokens that a long answer may have: enough for a client to leave in the middle.
 TOKENS_MAX = 1_000
-# Nearly the records' own words, so that it is answered whatever the fake engine makes of meaning.
-QUESTION = "전 직원이 참여하는 누출 대응 훈련을 해마다 몇 월에 하나요?"
+# The records' own words: the fake engine knows nothing of meaning, so nothing less finds enough to stand on.
 
 
 def chat(client: openai.OpenAI, model: str, text: str, **options):

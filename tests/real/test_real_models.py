@@ -128,10 +128,10 @@ def test_an_engine_killed_in_mid_answer_ends_the_answer_and_nothing_else(real, c
     with pytest.raises(openai.APIError) as error:
         for chunk in stream:
             words += sum(bool(choice.delta.content) for choice in chunk.choices)
-            if words == 3:
+            if words >= 1 and killed is None:
                 killed = busiest(engine_children(server))
                 os.kill(killed, signal.SIGKILL)
-    assert killed, "the answer ended before three words"
+    assert killed, "the answer had no word"
     assert words < 400, "the answer went on after its engine's death"
     assert str(error.value), error
     assert server.healthy()
