@@ -9,7 +9,6 @@ from house import House, Server, eventually
 
 # Tokens that a long answer may have: enough for a client to leave in the middle.
 TOKENS_MAX = 1_000
-# The records' own words: the fake engine knows nothing of meaning, so nothing less finds enough to stand on.
 
 
 def chat(client: openai.OpenAI, model: str, text: str, **options):
