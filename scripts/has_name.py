@@ -1,7 +1,4 @@
-"""Reads a list of things as JSON and says by its exit code whether one has this name.
-
-`--installed` reads one model instead, and says whether it is installed.
-"""
+"""Reads a list of things as JSON and says by its exit code whether one has this name."""
 
 import json
 import sys
@@ -9,8 +6,6 @@ import sys
 
 def main() -> int:
     value = json.load(sys.stdin)
-    if sys.argv[1] == "--installed":
-        return 0 if value.get("installed") else 1
     return 0 if any(thing.get("name") == sys.argv[1] for thing in value) else 1
 
 

@@ -85,6 +85,14 @@ build() {
   cargo build --release --locked --package dure --jobs "$(nproc)" --manifest-path "$ROOT/Cargo.toml"
 }
 
+# Fetches the default models into a data folder. One that is there in the catalogue's version is left as it is.
+pull_models() {
+  local key
+  for key in chat embedding; do
+    "$DURE" --data "$1" model pull "$(python3 "$ROOT/scripts/setting.py" "$ROOT/settings.toml" models "$key")"
+  done
+}
+
 dure() { "$DURE" --data "$DURE_DATA" "$@"; }
 
 # The number of the process that owns the data folder, if one does. The text of the lock file outlives its owner, so

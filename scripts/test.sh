@@ -34,17 +34,6 @@ install_lints() {
   if has rustup; then rustup component add clippy rustfmt; else fail "clippy and rustfmt are needed: rustup component add clippy rustfmt"; fi
 }
 
-pull_models() {
-  local key name
-  for key in chat embedding; do
-    name=$(python3 "$ROOT/scripts/setting.py" "$ROOT/settings.toml" models "$key")
-    if "$DURE" --data "$DURE_MODELS_DATA" model show "$name" --json |
-      python3 "$ROOT/scripts/has_name.py" --installed; then continue; fi
-    say "fetching the model $name"
-    "$DURE" --data "$DURE_MODELS_DATA" model pull "$name"
-  done
-}
-
 # Runs a stage, keeps what it prints, goes on if it failed.
 FAILED=()
 stage() {
@@ -68,7 +57,7 @@ stage outside "$PYTHON/bin/python" -m pytest tests --ignore tests/real --color n
 if [ "${DURE_SKIP_REAL:-}" = 1 ]; then
   say "the stage with the real models is left out (DURE_SKIP_REAL=1)"
 else
-  pull_models
+  pull_models "$DURE_MODELS_DATA"
   stage real "$PYTHON/bin/python" -m pytest tests/real --color no
 fi
 

@@ -12,17 +12,6 @@ QUESTION='염소 누출 대응 훈련은 몇 월에 하나요?'
 
 # Whether the list that `dure NOUN list --json` prints has this name.
 has_name() { dure "$1" list --json | python3 "$ROOT/scripts/has_name.py" "$2"; }
-setting() { python3 "$ROOT/scripts/setting.py" "$ROOT/settings.toml" "$1" "$2"; }
-
-pull_models() {
-  local key name
-  for key in chat embedding; do
-    name=$(setting models "$key")
-    if dure model show "$name" --json | python3 "$ROOT/scripts/has_name.py" --installed; then continue; fi
-    say "fetching the model $name"
-    dure model pull "$name"
-  done
-}
 
 make_corpus() {
   has_name corpus "$CORPUS" || {
@@ -70,12 +59,25 @@ stop_older_server() {
   stop_server
 }
 
+# So that `dure` is a command; a program of that name that somebody else put there stays.
+link_program() {
+  local dir=$HOME/.local/bin
+  [ "$(id -u)" = 0 ] && dir=/usr/local/bin
+  [ -e "$dir/dure" ] && [ ! -L "$dir/dure" ] && return 0
+  [ "$(readlink "$dir/dure")" = "$DURE" ] && return 0
+  say "linking $dir/dure to the program"
+  mkdir -p "$dir"
+  ln -sfn "$DURE" "$dir/dure"
+  case ":$PATH:" in *":$dir:"*) ;; *) say "not on your PATH yet; a new login has it, or: export PATH=$dir:\$PATH" ;; esac
+}
+
 install_packages
 install_rust
 build
+link_program
 (umask 077 && mkdir -p "$DURE_DATA")
 stop_older_server
-pull_models
+pull_models "$DURE_DATA"
 make_key
 start_server
 make_corpus
@@ -92,6 +94,6 @@ cat <<END
     data       $DURE_DATA
     try        curl -s http://$ADDRESS/v1/chat/completions -H "Authorization: Bearer \$(cat $KEY_FILE)" \\
                  -d '{"model": "$ROUTE", "messages": [{"role": "user", "content": "회의를 녹음한 파일은 언제 삭제하나요?"}]}'
-    ask        $DURE --data $DURE_DATA ask $CORPUS "How many waterworks employees can Haesol send to Port Ellery per year?"
+    ask        dure --data $DURE_DATA ask $CORPUS "How many waterworks employees can Haesol send to Port Ellery per year?"
     stop       make down
 END

@@ -9,6 +9,7 @@ from house import House, Server, eventually
 
 # Tokens that a long answer may have: enough for a client to leave in the middle.
 TOKENS_MAX = 1_000
+QUESTION = "전 직원이 참여하는 누출 대응 훈련을 해마다 몇 월에 하나요?"
 
 
 def chat(client: openai.OpenAI, model: str, text: str, **options):
@@ -31,6 +32,23 @@ def test_a_plain_chat_is_answered_and_counted(client: openai.OpenAI) -> None:
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
 
 
+def test_a_route_answers_with_citations_whose_quotes_stand_in_the_records(served, client: openai.OpenAI) -> None:
+    house, server, key = served
+    message = chat(client, "records", QUESTION).choices[0].message
+    assert message.annotations, message.content
+    for annotation in message.annotations:
+        assert annotation.type == "url_citation"
+        mark = annotation.url_citation
+        assert message.content[mark.start_index : mark.end_index].startswith("[")
+        citation = annotation.model_dump()["citation"]
+        shown = server.request("GET", mark.url, headers={"Authorization": f"Bearer {key}"})
+        assert shown.status == 200, shown.body
+        document = house.json("corpus", "show", "records", citation["path"])
+        text = document["text"].encode()
+        span = citation["span"]
+        assert text[span["start"] : span["end"]].decode() == citation["quote"]
+
+
 def test_a_stream_says_what_a_whole_answer_says(client: openai.OpenAI) -> None:
     whole = chat(client, "fake", "강을 따라 흐르는 물").choices[0].message.content
     streamed, finish, usage = "", None, None
@@ -42,6 +60,14 @@ def test_a_stream_says_what_a_whole_answer_says(client: openai.OpenAI) -> None:
     assert streamed == whole
     assert finish == "stop"
     assert usage.completion_tokens > 0
+
+
+def test_a_streamed_route_ends_with_its_annotations(client: openai.OpenAI) -> None:
+    last = None
+    for chunk in chat(client, "records", QUESTION, stream=True):
+        if chunk.choices and chunk.choices[0].finish_reason:
+            last = chunk.choices[0].delta.model_dump()
+    assert last and last["annotations"]
 
 
 def test_embeddings_have_a_shape_and_equal_texts_are_equal(client: openai.OpenAI) -> None:

@@ -32,10 +32,13 @@ def real(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 def bring_models(models: Path, house: House) -> None:
     """Installs what was pulled elsewhere: the catalogue knows the files by their content."""
-    for blob in sorted((models / "blobs").glob("??/*")):
-        named = house.data.parent / f"{blob.name[:12]}.gguf"
+    for model in House(models, engine=None).json("model", "list"):
+        if not model["installed"]:
+            continue
+        digest = model["installed"]["sha256"]
+        named = house.data.parent / f"{model['name']}.gguf"
         if not named.exists():
-            named.symlink_to(blob)
+            named.symlink_to(models / "blobs" / digest[:2] / digest)
         house.dure("model", "import", named)
 
 
