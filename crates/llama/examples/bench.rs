@@ -15,6 +15,7 @@ use llama::{Config, Engine};
 use serde_json::json;
 
 const RUNS: usize = 3;
+const GENERATED: u32 = 128;
 
 fn main() -> ExitCode {
     let mut args = std::env::args_os().skip(1).peekable();
@@ -56,22 +57,34 @@ async fn run(models: &[OsString]) -> Result<serde_json::Value, Box<dyn Error>> {
     eprintln!("prompt: {}", speeds(&prompts));
     let mut generations = Vec::new();
     for run in 0..RUNS {
-        let (_, cpu, wall, usage) =
-            chat_once(&engine, request(run as u8, "Count from one to a thousand."), 128).await?;
-        generations.push((usage.completion_tokens as f64, cpu, wall));
+        // What one token costs, reading the prompt and drawing it, is taken off again.
+        let ask = || request(run as u8, "Count from one to a thousand.");
+        let (_, cpu_one, wall_one, _) = chat_once(&engine, fresh(ask()), 1).await?;
+        let (_, cpu, wall, usage) = chat_once(&engine, ask(), 1 + GENERATED).await?;
+        generations.push((usage.completion_tokens as f64 - 1.0, cpu - cpu_one, wall - wall_one));
     }
     eprintln!("generation: {}", speeds(&generations));
+    // One and four by turns, so that a machine that slows down slows both; more than one token each is what counts.
     let mut parallel = Vec::new();
-    for chats in [1, 4] {
-        let start = Instant::now();
-        let requests = (0..chats).map(|n| request(100 + n, &format!("Tell a story about the number {n}.")));
-        let answers = future::join_all(requests.map(|request| chat_once(&engine, request, 96))).await;
-        let mut tokens = 0;
-        for answer in answers {
-            tokens += answer?.3.completion_tokens;
+    for run in 0..RUNS {
+        let mut speeds = [0.0; 2];
+        for (speed, chats) in speeds.iter_mut().zip([1, 4]) {
+            let start = Instant::now();
+            let salt = |n: u8| 100 + 8 * run as u8 + chats + n;
+            let requests = (0..chats).map(|n| request(salt(n), &format!("Count from {n} to a thousand.")));
+            let answers = future::join_all(requests.map(|request| chat_once(&engine, request, GENERATED))).await;
+            let mut tokens = 0;
+            for answer in answers {
+                tokens += answer?.3.completion_tokens;
+            }
+            if tokens != u64::from(chats) * u64::from(GENERATED) {
+                return Err("an answer ended by itself, too early to be timed".into());
+            }
+            *speed = tokens as f64 / start.elapsed().as_secs_f64();
         }
-        parallel.push(json!({"chats": chats, "tokens_per_wall_second": tokens as f64 / start.elapsed().as_secs_f64()}));
+        parallel.push(json!({"one": speeds[0], "four": speeds[1], "ratio": speeds[1] / speeds[0]}));
     }
+    eprintln!("parallel, tokens per wall second: {}", json!(parallel));
     let mut first_tokens = Vec::new();
     for run in 0..RUNS {
         // The question comes last, so that all before it is shared.
@@ -147,6 +160,12 @@ fn request(salt: u8, said: &str) -> ChatRequest {
         schema: None,
         salt: CacheSalt([salt; 16]),
     }
+}
+
+/// The same chat of somebody else, who shares no prefix with it.
+fn fresh(mut request: ChatRequest) -> ChatRequest {
+    request.salt.0[1] ^= 0xff;
+    request
 }
 
 /// A prompt of so many words, most of them a token, that no other run shares.
