@@ -3,13 +3,19 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand};
 
-/// The repository's root.
+/// The repository's root: where this was run, which is not where it was built if two checkouts share what is built.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let here = here.or_else(|| std::env::current_dir().ok()?.join("xtask").canonicalize().ok());
+        here.and_then(|xtask| Some(xtask.parent()?.to_owned())).unwrap_or_else(|| ".".into())
+    });
+    &ROOT
 }
 
 /// A folder for what may be deleted at any time.

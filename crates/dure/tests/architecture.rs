@@ -225,7 +225,7 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap().to_owned()
+    Path::new("../..").canonicalize().unwrap()
 }
 
 fn read(path: &Path) -> String {

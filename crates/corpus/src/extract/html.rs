@@ -4,15 +4,14 @@
 //! and no number of attributes makes it slow (parsers that build the tree are quadratic in both). Names of
 //! characters come from the table of the HTML standard.
 
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
-use html5ever::data::NAMED_ENTITIES;
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
+use super::markup::{behind_raw, find_end, is_hidden, reference, tag, unescape};
 use super::writer::Writer;
 use super::{Extracted, Limits, Warning, WarningKind, short};
 
 /// Bytes of the head in which a page may name its encoding (the HTML standard asks for 1,024).
 const HEAD: usize = 4_096;
-const ENTITY_MAX: usize = 32;
 /// Open elements that an end tag looks through.
 const LOOK_BACK: usize = 64;
 /// Nesting of lists that is numbered.
@@ -372,68 +371,6 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Splits a tag into its name, its attributes and what follows. `>` inside quotes does not end it.
-fn tag(text: &str) -> (&str, &str, &str) {
-    let name =
-        text.find(|letter: char| letter.is_ascii_whitespace() || matches!(letter, '>' | '/')).unwrap_or(text.len());
-    let mut quote = None;
-    let mut after_equals = false;
-    for (at, byte) in text.bytes().enumerate().skip(name) {
-        match (quote, byte) {
-            (Some(open), byte) if open == byte => quote = None,
-            (Some(_), _) => {}
-            (None, b'>') => return (&text[..name], &text[name..at], &text[at + 1..]),
-            (None, b'"' | b'\'') if after_equals => quote = Some(byte),
-            _ => {}
-        }
-        if !byte.is_ascii_whitespace() {
-            after_equals = byte == b'=';
-        }
-    }
-    (&text[..name], "", "")
-}
-
-/// Whether a reader of the page does not see the element.
-fn is_hidden(attributes: &str) -> bool {
-    if attributes.is_empty() {
-        return false;
-    }
-    let mut rest = attributes;
-    while let Some(start) = rest.find(|letter: char| !letter.is_ascii_whitespace() && letter != '/') {
-        rest = &rest[start..];
-        let name_end =
-            rest.find(|letter: char| letter.is_ascii_whitespace() || matches!(letter, '=' | '/')).unwrap_or(rest.len());
-        let name = &rest[..name_end];
-        rest = rest[name_end..].trim_ascii_start();
-        let mut value = "";
-        if let Some(after) = rest.strip_prefix('=') {
-            let after = after.trim_ascii_start();
-            (value, rest) = match after.bytes().next() {
-                Some(quote @ (b'"' | b'\'')) => after[1..].split_once(char::from(quote)).unwrap_or((&after[1..], "")),
-                _ => after.split_at(after.find(|letter: char| letter.is_ascii_whitespace()).unwrap_or(after.len())),
-            };
-        } else if name_end == 0 {
-            rest = &rest[1.min(rest.len())..];
-        }
-        let hides = name.eq_ignore_ascii_case("hidden")
-            || name.eq_ignore_ascii_case("aria-hidden") && value.eq_ignore_ascii_case("true")
-            || name.eq_ignore_ascii_case("style") && style_hides(value);
-        if hides {
-            return true;
-        }
-    }
-    false
-}
-
-fn style_hides(style: &str) -> bool {
-    style.split(';').any(|rule| {
-        let rule: String = rule.chars().filter(|letter| !letter.is_whitespace()).take(64).collect();
-        let rule = rule.to_ascii_lowercase();
-        let rule = rule.trim_end_matches("!important");
-        matches!(rule, "display:none" | "visibility:hidden" | "font-size:0" | "font-size:0px" | "opacity:0")
-    })
-}
-
 /// Whether the beginning of `name` ends the open element `top`, as the HTML standard's optional end tags say.
 fn closes(name: &str, top: &str) -> bool {
     let top = &*top.to_ascii_lowercase();
@@ -450,70 +387,6 @@ fn closes(name: &str, top: &str) -> bool {
         "head" => name == "body" || BLOCK.contains(&name),
         _ => false,
     }
-}
-
-fn find_end(text: &str, name: &str) -> Option<usize> {
-    let mut from = 0;
-    while let Some(found) = text[from..].find("</") {
-        let at = from + found;
-        let tail = &text.as_bytes()[at + 2..];
-        if tail.len() >= name.len() && tail[..name.len()].eq_ignore_ascii_case(name.as_bytes()) {
-            return Some(at);
-        }
-        from = at + 2;
-    }
-    None
-}
-
-fn behind_raw<'a>(text: &'a str, name: &str) -> &'a str {
-    let Some(end) = find_end(text, name) else { return "" };
-    text[end..].find('>').map_or("", |close| &text[end + close + 1..])
-}
-
-fn unescape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('&') {
-        out.push_str(&rest[..at]);
-        let (letters, after) = reference(&rest[at + 1..]);
-        out.extend(letters.into_iter().flatten());
-        rest = after;
-    }
-    out.push_str(rest);
-    out
-}
-
-/// Reads a character reference behind its `&`; what is none stands for itself.
-fn reference(text: &str) -> ([Option<char>; 2], &str) {
-    let itself = ([Some('&'), None], text);
-    if let Some(number) = text.strip_prefix('#') {
-        let (digits, radix) = match number.strip_prefix(['x', 'X']) {
-            Some(digits) => (digits, 16),
-            None => (number, 10),
-        };
-        let length = digits.bytes().take_while(|byte| char::from(*byte).is_digit(radix)).count();
-        if length == 0 {
-            return itself;
-        }
-        let code = u32::from_str_radix(&digits[..length], radix).unwrap_or(u32::MAX);
-        let after = digits[length..].strip_prefix(';').unwrap_or(&digits[length..]);
-        let letter = match u8::try_from(code) {
-            Ok(byte @ 0x80..=0x9f) => WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next(),
-            _ => char::from_u32(code),
-        };
-        return ([Some(letter.unwrap_or('\u{fffd}')), None], after);
-    }
-    let length = text.bytes().take(ENTITY_MAX).take_while(u8::is_ascii_alphanumeric).count();
-    let longest = length + usize::from(text[length..].starts_with(';'));
-    for length in (2..=longest).rev() {
-        if let Some(&(first, second)) = NAMED_ENTITIES.get(&text[..length])
-            && first != 0
-        {
-            let second = if second == 0 { None } else { char::from_u32(second) };
-            return ([char::from_u32(first), second], &text[length..]);
-        }
-    }
-    itself
 }
 
 #[cfg(test)]

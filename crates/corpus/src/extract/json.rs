@@ -177,6 +177,36 @@ impl Value<'_, '_> {
     }
 }
 
+/// The visits of values that hold no others: each goes to a method as its text.
+macro_rules! scalars {
+    ($method:ident) => {
+        fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+            self.$method(if value { "true" } else { "false" });
+            Ok(())
+        }
+
+        fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+            self.$method(&value.to_string());
+            Ok(())
+        }
+
+        fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+            self.$method(&value.to_string());
+            Ok(())
+        }
+
+        fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+            self.$method(&value.to_string());
+            Ok(())
+        }
+
+        fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+            self.$method(value);
+            Ok(())
+        }
+    };
+}
+
 impl<'de> DeserializeSeed<'de> for Value<'_, '_> {
     type Value = ();
 
@@ -196,30 +226,7 @@ impl<'de> Visitor<'de> for Value<'_, '_> {
         Ok(())
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.scalar(if value { "true" } else { "false" });
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.scalar(&value.to_string());
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.scalar(&value.to_string());
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.scalar(&value.to_string());
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.scalar(value);
-        Ok(())
-    }
+    scalars!(scalar);
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut fields: A) -> Result<(), A::Error> {
         if !self.enters() {
@@ -323,30 +330,7 @@ impl<'de> Visitor<'de> for &mut List<'_, '_> {
         Ok(())
     }
 
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.word(if value { "true" } else { "false" });
-        Ok(())
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.word(&value.to_string());
-        Ok(())
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.word(&value.to_string());
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.word(&value.to_string());
-        Ok(())
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.word(value);
-        Ok(())
-    }
+    scalars!(word);
 
     fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<(), A::Error> {
         self.open().visit_map(fields)

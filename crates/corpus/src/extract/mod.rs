@@ -9,6 +9,7 @@ mod decode;
 mod html;
 mod json;
 mod markdown;
+mod markup;
 mod plain;
 mod writer;
 

@@ -85,7 +85,7 @@ impl House {
 /// Waits that suit a test.
 pub fn config() -> Config {
     Config {
-        python: Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fake-python"),
+        python: Path::new("tests/fixtures/fake-python").canonicalize().unwrap(),
         connect_wait_max: Duration::from_secs(5),
         silence_max: Duration::from_millis(400),
         pip_wait_max: Duration::from_secs(20),
