@@ -27,7 +27,8 @@ pub enum Class {
 #[serde(try_from = "String", into = "String")]
 pub struct Country([u8; 2]);
 
-/// A short word of an operator's own choice: a purpose, a licence. Lower-case letters, digits and `- . _ +`.
+/// A short word of an operator's own choice: a purpose, a licence. Letters, digits and `- . _ +`; the case of letters
+/// does not count, so that `Apache-2.0` and `apache-2.0` are one licence.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -68,7 +69,7 @@ pub enum LabelError {
     #[error("a country is two letters (ISO 3166-1), such as `KR`, not `{0}`")]
     Country(String),
     /// Not a name.
-    #[error("a name has 1 to 64 lower-case letters, digits or `-._+`, not `{0}`")]
+    #[error("a name has 1 to 64 letters, digits or `-._+`, not `{0}`")]
     Name(String),
 }
 
@@ -167,8 +168,8 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, LabelError> {
         let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'+'));
-        if fits { Ok(Name(text.to_owned())) } else { Err(LabelError::Name(text.to_owned())) }
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'+'));
+        if fits { Ok(Name(text.to_ascii_lowercase())) } else { Err(LabelError::Name(text.to_owned())) }
     }
 }
 
@@ -266,8 +267,13 @@ mod tests {
         for text in ["", "K", "kr", "KOR", "한국"] {
             assert!(text.parse::<Country>().is_err(), "{text}");
         }
-        for text in ["", "A", "a b", "../x", "a\0", &"x".repeat(65)] {
+        for text in ["", "a b", "../x", "a\0", &"x".repeat(65)] {
             assert!(text.parse::<Name>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_licence_is_one_however_its_letters_are_written() {
+        assert_eq!("CC0-1.0".parse::<Name>().unwrap(), "cc0-1.0".parse::<Name>().unwrap());
     }
 }

@@ -147,6 +147,8 @@ impl Settings {
                 Err(error) => mistakes.push(format!("{}: {}", path.display(), error.message())),
             }
         }
+        // What is laid over a wrong value must not hide it until the day when it is taken away.
+        mistakes.extend(wrong_values(&table));
         for (section, name) in names(&table) {
             let variable = format!("DURE_{}_{}", section.to_uppercase(), name.to_uppercase());
             if let Some(text) = environment(&variable)
@@ -167,6 +169,8 @@ impl Settings {
             origins.insert("server.listen".to_owned(), Origin::Flag("--listen"));
         }
         mistakes.extend(wrong_values(&table));
+        let mut seen = std::collections::BTreeSet::new();
+        mistakes.retain(|mistake| seen.insert(mistake.clone()));
         if !mistakes.is_empty() {
             bail!("the settings have mistakes:\n  {}", mistakes.join("\n  "));
         }
@@ -303,6 +307,12 @@ mod tests {
         for part in ["server.listen", "no setting `port`", "`[motor]`", "engine.class_max", "$DURE_ENGINE_SLOTS"] {
             assert!(error.contains(part), "{part} in {error}");
         }
+    }
+
+    #[test]
+    fn what_is_laid_over_a_wrong_value_does_not_hide_it() {
+        let error = read(Some("[server]\nlisten = \"nowhere\""), &[("DURE_SERVER_LISTEN", "127.0.0.1:2")]).unwrap_err();
+        assert_eq!(error.to_string().matches("server.listen").count(), 1, "{error}");
     }
 
     #[test]

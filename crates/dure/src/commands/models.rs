@@ -71,13 +71,20 @@ async fn install(context: &Context<'_>, path: &str, body: Value) -> anyhow::Resu
 fn list(all: &Value) {
     let mut rows = vec![["NAME", "KIND", "SIZE", "LICENCE", "INSTALLED"].map(str::to_owned).to_vec()];
     for model in all.as_array().into_iter().flatten() {
-        let installed = model.get("installed").is_some_and(|installed| !installed.is_null());
+        let versions = [model.pointer("/entry/sha256"), model.pointer("/installed/sha256")];
+        let installed = match versions {
+            [_, None] => "-".to_owned(),
+            [Some(known), Some(here)] if known != here => {
+                format!("{} (`pull` brings another version)", text(model, "installed/installed_at"))
+            }
+            _ => text(model, "installed/installed_at"),
+        };
         rows.push(vec![
             text(model, "name"),
             text(model, "kind"),
             print::bytes(model.get("size").and_then(Value::as_u64).unwrap_or(0)),
             text(model, "licence/name"),
-            if installed { text(model, "installed/installed_at") } else { "-".to_owned() },
+            installed,
         ]);
     }
     print::table(&rows);

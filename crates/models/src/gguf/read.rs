@@ -15,6 +15,7 @@ const TENSORS_MAX: u64 = 1 << 16;
 const KEY_BYTES_MAX: u64 = 256;
 const TENSOR_NAME_BYTES_MAX: u64 = 63;
 const TEXT_KEPT_MAX: u64 = 64 << 10;
+const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 const TEMPLATE_BYTES_MAX: u64 = 64 << 10;
 const ALIGNMENT_MAX: u64 = 1 << 16;
 const DEFAULT_ALIGNMENT: u64 = 32;
@@ -401,6 +402,9 @@ impl<R: Read + Seek> Head<R> {
 
     fn value(&mut self, key: &str, element: ElementType) -> Result<Value, GgufError> {
         const WHAT: &str = "a value";
+        if key.starts_with(CHAT_TEMPLATE) && !matches!(element, ElementType::Text | ElementType::Array) {
+            return Err(GgufError::Value(format!("`{key}` is no text")));
+        }
         let signed = |number: i64| u64::try_from(number).map_or(Value::Negative(number), Value::Number);
         Ok(match element {
             ElementType::U8 => Value::Number(u64::from(u8::from_le_bytes(self.array(WHAT)?))),
@@ -425,7 +429,7 @@ impl<R: Read + Seek> Head<R> {
 
     fn text(&mut self, key: &str) -> Result<Value, GgufError> {
         let length = self.u64("a text")?;
-        if key.starts_with("tokenizer.chat_template") {
+        if key.starts_with(CHAT_TEMPLATE) {
             bound("the length of the chat template", length, TEMPLATE_BYTES_MAX)?;
         }
         if length > TEXT_KEPT_MAX {

@@ -232,6 +232,14 @@ fn a_template_beyond_its_bound_is_refused() {
 }
 
 #[test]
+fn a_template_that_is_no_text_is_refused() {
+    check(
+        &with_values(&[value("tokenizer.chat_template", 4, &7_u32.to_le_bytes())]),
+        "`tokenizer.chat_template` is no text",
+    );
+}
+
+#[test]
 fn a_file_that_goes_on_after_its_last_tensor_is_refused() {
     let sound = small_gguf("m");
     check(&[sound.as_slice(), b"x"].concat(), "goes on for 1 bytes");
