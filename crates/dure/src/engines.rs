@@ -82,6 +82,7 @@ impl Engines {
         config.queue_max = self.settings.queue_max;
         if let Some(embedding) = &installed.embedding {
             config.dimensions = Some(embedding.dimensions);
+            config.unrelated_cosine = embedding.unrelated_cosine;
             config.query_prefix.clone_from(&embedding.query_prefix);
             config.passage_prefix.clone_from(&embedding.passage_prefix);
         }
@@ -165,9 +166,11 @@ impl Embedder {
         let installed = engines.embedder().map(|served| served.engine.describe().clone());
         let described = installed.unwrap_or_else(|| {
             let entry = models.catalogue().get(&name);
+            let details = entry.and_then(|entry| entry.embedding.as_ref());
             Description {
                 chats: false,
-                dimensions: entry.and_then(|entry| Some(entry.embedding.as_ref()?.dimensions)),
+                dimensions: details.map(|details| details.dimensions),
+                unrelated_cosine: details.and_then(|details| details.unrelated_cosine),
                 context_tokens: entry.map_or(512, |entry| entry.context_tokens),
                 model: name,
             }

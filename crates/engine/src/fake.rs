@@ -93,6 +93,7 @@ impl FakeEngine {
                 model: model.into(),
                 chats: true,
                 dimensions: Some(DIMENSIONS),
+                unrelated_cosine: None,
                 context_tokens: 8192,
             },
             script: Box::new(script),

@@ -16,7 +16,7 @@ pub use error::EngineError;
 use serde::Serialize;
 
 /// What an engine says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Description {
     /// The model's name in the catalogue.
     pub model: String,
@@ -24,6 +24,9 @@ pub struct Description {
     pub chats: bool,
     /// Length of its embeddings, if it embeds.
     pub dimensions: Option<u32>,
+    /// The cosine, 0 to 1, that its vectors of two texts with nothing in common have. Where nobody measured it, its
+    /// cosines rank texts but say of none whether it is near enough.
+    pub unrelated_cosine: Option<f32>,
     /// Tokens that a prompt and its answer may have together; for embeddings, tokens that a text may have.
     pub context_tokens: u32,
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub context_tokens: u32,
     /// Length of the embeddings if it is known before the child runs.
     pub dimensions: Option<u32>,
+    /// What [`engine::Description::unrelated_cosine`] tells.
+    pub unrelated_cosine: Option<f32>,
     /// Chats that are written at the same time.
     pub slots: u32,
     /// Threads to compute with; 0 takes one for each physical core.
@@ -65,6 +67,7 @@ impl Config {
             role: Role::Chat,
             context_tokens: 8192,
             dimensions: None,
+            unrelated_cosine: None,
             slots: 4,
             threads: 0,
             batch_tokens: 256,

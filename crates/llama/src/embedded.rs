@@ -51,6 +51,7 @@ impl Engine {
             model: config.model.clone(),
             chats: config.role == Role::Chat,
             dimensions: config.dimensions.filter(|_| config.role == Role::Embed),
+            unrelated_cosine: config.unrelated_cosine,
             context_tokens: config.context_tokens,
         };
         let shared = Shared { config, described, corrected: OnceLock::new(), pid: AtomicU32::new(0) };

@@ -469,6 +469,7 @@ impl Supervisor {
             model: config.model.clone(),
             chats: !embeds,
             dimensions: embeds.then_some(hello.dimensions),
+            unrelated_cosine: config.unrelated_cosine,
             context_tokens: hello.context_tokens,
         };
         // A file that changed under a running server would need a new engine: its vectors are others.

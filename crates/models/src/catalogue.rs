@@ -45,7 +45,7 @@ pub struct Licence {
 }
 
 /// What a caller must know of an embedder.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingDetails {
     /// Length of its vectors.
@@ -56,6 +56,10 @@ pub struct EmbeddingDetails {
     /// What goes before a text that is found.
     #[serde(default)]
     pub passage_prefix: String,
+    /// The cosine that it gives two texts with nothing in common, 0 to 1, if somebody measured it: from there on a
+    /// cosine means something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unrelated_cosine: Option<f32>,
 }
 
 impl EmbeddingDetails {
@@ -90,7 +94,7 @@ pub enum ConversionKind {
 }
 
 /// A model that can be installed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Entry {
     /// The name that people type.
@@ -264,7 +268,11 @@ fn check_entry(entry: &Entry) -> Result<(), String> {
     match (entry.kind, &entry.embedding) {
         (Kind::Embedding, None) => return Err("a model that embeds needs `embedding`".to_owned()),
         (Kind::Chat, Some(_)) => return Err("a chat model has no `embedding`".to_owned()),
-        (_, Some(details)) => check(details.dimensions > 0, "`dimensions` must not be 0")?,
+        (_, Some(details)) => {
+            check(details.dimensions > 0, "`dimensions` must not be 0")?;
+            let cosine = details.unrelated_cosine.unwrap_or(0.0);
+            check((0.0..1.0).contains(&cosine), "`unrelated_cosine` must be 0 or more, and less than 1")?;
+        }
         (_, None) => {}
     }
     check(entry.sources.len() <= SOURCES_MAX, "it has more than 16 sources")?;

@@ -105,6 +105,7 @@ fn describe(name: String, sha256: ContentHash, gguf: &Gguf, known: Option<&Entry
         dimensions: metadata.dimensions,
         query_prefix: String::new(),
         passage_prefix: String::new(),
+        unrelated_cosine: None,
     };
     let licence = Licence {
         name: gguf.text("general.license").unwrap_or("unknown").to_owned(),

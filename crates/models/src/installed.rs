@@ -1,7 +1,6 @@
 //! The models that are here, as rows.
 
 use base::ContentHash;
-use engine::Description;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +48,7 @@ impl Metadata {
 }
 
 /// A model that is here.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Installed {
     /// The name that people type.
     pub name: String,
@@ -71,16 +70,4 @@ pub struct Installed {
     pub embedding: Option<EmbeddingDetails>,
     /// What its file says of itself.
     pub metadata: Metadata,
-}
-
-impl Installed {
-    /// What an engine that has loaded it says of itself.
-    pub fn description(&self) -> Description {
-        Description {
-            model: self.name.clone(),
-            chats: self.kind == Kind::Chat,
-            dimensions: self.embedding.as_ref().map(|details| details.dimensions),
-            context_tokens: self.metadata.context_tokens,
-        }
-    }
 }

@@ -79,7 +79,7 @@ pub struct PullOptions {
 }
 
 /// A model of the catalogue, an installed one, or both.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Listed {
     /// The name that people type.
     pub name: String,

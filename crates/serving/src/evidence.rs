@@ -7,7 +7,7 @@ use engine::{EmbedKind, EmbedRequest, Priority};
 use guard::{CorpusTerms, Guard};
 use retrieval::{Hit, Query};
 
-use crate::answer::{Question, Weighed};
+use crate::answer::{Question, Weighed, nearness};
 use crate::{ChatError, Serving};
 
 /// What was found for a question, and the label of all of it.
@@ -43,10 +43,11 @@ impl Serving {
         Ok(Evidence { weighed, question, terms })
     }
 
-    /// Compares the meaning of the best sentences with the question's. Without an embedder, or where it may not see
-    /// them, the sentences are weighed by their words alone.
+    /// Compares the meaning of the best sentences with the question's. Without an embedder, with one whose cosines
+    /// nobody measured, or where it may not see them, the sentences are weighed by their words alone.
     async fn compare_meaning(&self, principal: &Principal, weighed: &mut Weighed, question: &str, label: &Label) {
         let Some(served) = self.parts.engines.embedder() else { return };
+        let Some(unrelated) = served.engine.describe().unrelated_cosine else { return };
         let places = weighed.worth_embedding(self.config.embedded_max);
         if places.is_empty() {
             return;
@@ -76,7 +77,8 @@ impl Serving {
                     }) else {
                         return;
                     };
-                    weighed.sentences[place].cosine = Some(asked.iter().zip(vector.iter()).map(|(a, b)| a * b).sum());
+                    let cosine = asked.iter().zip(vector.iter()).map(|(a, b)| a * b).sum();
+                    weighed.sentences[place].nearness = Some(nearness(cosine, unrelated));
                 }
             }
             (Err(error), _) | (_, Err(error)) => {

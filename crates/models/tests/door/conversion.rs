@@ -141,7 +141,7 @@ async fn a_pull_converts_once_and_keeps_only_the_result() {
     let installed = house.models.pull("e5", &PullOptions::default(), kept.clone()).await.unwrap();
     assert!(kept.phases().contains(&Phase::Converting));
     assert_eq!(installed.kind, Kind::Embedding);
-    assert_eq!(installed.description().dimensions, Some(32));
+    assert_eq!(installed.embedding.map(|details| details.dimensions), Some(32));
     assert_eq!(std::fs::read(house.models.path("e5").await.unwrap().unwrap()).unwrap(), gguf);
     assert_eq!(house.store.blobs().path(&ContentHash::of(&packed)), None);
 }

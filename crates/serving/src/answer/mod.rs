@@ -15,5 +15,5 @@ mod writer;
 pub(crate) use cite::{Cited, extract, within};
 pub(crate) use marks::disarm as marks_disarmed;
 pub(crate) use pack::{choose, messages};
-pub(crate) use weigh::{Question, Weighed};
+pub(crate) use weigh::{Question, Weighed, nearness};
 pub(crate) use writer::Writer;

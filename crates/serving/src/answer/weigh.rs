@@ -57,8 +57,8 @@ pub(crate) struct Sentence {
     pub place: usize,
     pub text: Text,
     pub neighbours: Text,
-    /// How near its meaning is to the question's, if an embedder said so.
-    pub cosine: Option<f32>,
+    /// How near its meaning is to the question's, if an embedder said so; see [`nearness`].
+    pub nearness: Option<f32>,
     pub features: [f32; SENTENCE_FEATURES],
     /// How likely it is that this sentence answers, 0 to 1.
     pub score: f32,
@@ -133,7 +133,7 @@ impl Weighed {
                         place,
                         text: texts[place].clone(),
                         neighbours,
-                        cosine: None,
+                        nearness: None,
                         features: [0.0; SENTENCE_FEATURES],
                         score: 0.0,
                     });
@@ -179,13 +179,15 @@ impl Weighed {
 
     /// Scores every sentence, and the question as a whole, by what is known now.
     pub fn rank(&mut self, question: &Question) {
-        let meaning = self.sentences.iter().any(|sentence| sentence.cosine.is_some());
+        let meaning = self.sentences.iter().any(|sentence| sentence.nearness.is_some());
         let weights = if meaning { &WITH_MEANING } else { &BY_WORDS };
         let Self { hits, headings, replaced, sentences, idf, .. } = self;
         for sentence in sentences.iter_mut() {
             let hit = &hits[sentence.hit];
             let context = &headings[sentence.hit];
-            sentence.features = sentence_features(question, idf, sentence, hit, context, replaced[sentence.hit]);
+            let found = [hit.words_rank, hit.meaning_rank.filter(|_| meaning)];
+            sentence.features =
+                sentence_features(question, idf, sentence, (hit, found), context, replaced[sentence.hit]);
             sentence.score = logistic(&sentence.features, &weights.sentence);
         }
         // A newer document goes before an older one where the sentences tie; then the order of the search.
@@ -206,7 +208,7 @@ impl Weighed {
         let Some(best) = self.sentences.first() else { return [0.0; QUESTION_FEATURES] };
         let top = &self.sentences[..self.sentences.len().min(3)];
         let most = |of: &dyn Fn(&Sentence) -> f32| top.iter().map(of).fold(0.0_f32, f32::max);
-        let cosine = self.sentences.iter().filter_map(|sentence| sentence.cosine).fold(0.0_f32, f32::max);
+        let nearest = self.sentences.iter().filter_map(|sentence| sentence.nearness).fold(0.0_f32, f32::max);
         let second = self.sentences.get(1).map_or(0.0, |sentence| sentence.score);
         let missing = if question.terms.is_empty() {
             0.0
@@ -236,7 +238,7 @@ impl Weighed {
             best.features[3],
             best.features[4],
             best.features[6],
-            scaled(cosine),
+            nearest,
             best.features[8],
             best.score - second,
             best.features[2] * best.features[6],
@@ -273,7 +275,7 @@ fn sentence_features(
     question: &Question,
     idf: &[f32],
     sentence: &Sentence,
-    hit: &Hit,
+    (hit, found): (&Hit, [Option<u32>; 2]),
     context: &Text,
     replaced: bool,
 ) -> [f32; SENTENCE_FEATURES] {
@@ -292,7 +294,6 @@ fn sentence_features(
     let share = |held: f32| if all > 0.0 { held / all } else { 0.0 };
     let (lost, conflict) = exact(question, sentence, context);
     let text = hit.text.get(sentence.span.clone()).unwrap_or("");
-    let rank = |rank: Option<u32>| rank.map_or(0.0, |rank| 1.0 / (rank as f32).sqrt());
     let length = text.chars().count() as f32;
     let foreign = question.text.is_foreign_to(&sentence.text);
     [
@@ -303,8 +304,8 @@ fn sentence_features(
         lost,
         conflict,
         f32::from(u8::from(question.asked.met(text, &sentence.text, &question.text))),
-        sentence.cosine.map_or(0.0, scaled),
-        (rank(hit.words_rank) + rank(hit.meaning_rank)) / 2.0,
+        sentence.nearness.unwrap_or(0.0),
+        found.iter().flatten().map(|rank| 1.0 / (*rank as f32).sqrt()).sum::<f32>() / 2.0,
         (length / 200.0).min(2.0),
         f32::from(u8::from(replaced && !question.past && !asks_for(question, context))),
         f32::from(u8::from(foreign)),
@@ -399,9 +400,9 @@ fn replaced(hits: &[Hit], headings: &[Text]) -> Vec<bool> {
         .collect()
 }
 
-/// A cosine of an e5 model, whose values lie close together, spread over about 0 to 1.
-fn scaled(cosine: f32) -> f32 {
-    ((cosine - 0.75) * 5.0).clamp(0.0, 1.5)
+/// A cosine spread over 0, nothing in common, to 1.25, the same: embedders differ in where their cosines begin.
+pub(crate) fn nearness(cosine: f32, unrelated: f32) -> f32 {
+    (1.25 * (cosine - unrelated) / (1.0 - unrelated).max(0.01)).clamp(0.0, 1.25)
 }
 
 fn logistic(features: &[f32], weights: &[f32]) -> f32 {
