@@ -168,6 +168,8 @@ fn engines(options: &Options) -> anyhow::Result<Engines> {
     let chat = options.chat.as_ref().map(|path| served(llama::Config::chat(&options.child, "chat", path)));
     let embedder = options.embedder.as_ref().map(|path| {
         let mut config = llama::Config::embed(&options.child, "e5", path);
+        // As the catalogue says of multilingual-e5-small.
+        config.unrelated_cosine = Some(0.75);
         config.dimensions = Some(384);
         served(config)
     });

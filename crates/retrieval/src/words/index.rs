@@ -18,6 +18,7 @@ use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextField
 use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexWriter, InvertedIndexReader, ReloadPolicy, TantivyDocument, Term};
 
+use super::score::Norms;
 use super::tokenizer::WordTokenizer;
 
 /// Raised when the analyzer or the fields change: an index of another format is built again.
@@ -98,6 +99,8 @@ pub(crate) struct View {
     pub(super) segments: Vec<Segment>,
     pub(super) text: Option<Field>,
     next: u32,
+    /// Those of the last search.
+    pub(super) norms: Mutex<Option<Arc<Norms>>>,
 }
 
 #[derive(Clone)]
@@ -332,7 +335,7 @@ impl Open {
             };
             segments.push(Segment { id, postings: reader.inverted_index(self.fields.text)?, columns });
         }
-        Ok(View { segments, text: Some(self.fields.text), next: self.next })
+        Ok(View { segments, text: Some(self.fields.text), next: self.next, norms: Mutex::default() })
     }
 
     fn columns(&self, reader: &tantivy::SegmentReader) -> Result<Columns, IndexError> {

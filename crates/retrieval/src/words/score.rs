@@ -6,12 +6,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
+use std::sync::{Arc, PoisonError};
 
 use tantivy::Term;
+use tantivy::postings::TermInfo;
 use tantivy::schema::IndexRecordOption;
 
 use super::analyzer;
-use super::index::{IndexError, View};
+use super::index::{IndexError, Segment, View};
 use crate::passages::PassageSet;
 
 /// Different words of a question that are looked for; the rest of a longer question is left out.
@@ -32,70 +34,105 @@ pub(crate) struct WordScores {
     scores: Vec<f32>,
 }
 
+/// What BM25 adds under its fraction for each passage, where only some passages may be seen.
+pub(crate) struct Norms {
+    permitted: PassageSet,
+    /// By passage number, infinite where the passage may not be seen.
+    under: Vec<f32>,
+    /// Passages that may be seen.
+    count: u64,
+    /// Whether that is every passage of the index.
+    all: bool,
+}
+
 /// Scores the permitted passages for a question.
 pub(crate) fn score(view: &View, question: &str, permitted: &PassageSet) -> Result<WordScores, IndexError> {
     let mut scores = vec![0.0_f32; view.next() as usize];
     let norms = norms(view, permitted);
-    let Some((norms, count)) = norms else { return Ok(WordScores { scores }) };
+    if norms.count == 0 {
+        return Ok(WordScores { scores });
+    }
+    let weight = |found: u64| {
+        let (count, found) = (norms.count as f64, found as f64);
+        (1.0 + (count - found + 0.5) / (found + 0.5)).ln() as f32 * (K1 + 1.0)
+    };
     let mut hits: Vec<(u32, f32)> = Vec::new();
     for word in question_words(question) {
-        let found = read(view, &word, &norms, &mut hits)? as f64;
-        let weight = (1.0 + (count as f64 - found + 0.5) / (found + 0.5)).ln() as f32 * (K1 + 1.0);
-        for &(passage, share) in &hits {
-            scores[passage as usize] += weight * share;
+        let postings = postings(view, &word)?;
+        if norms.all {
+            let weight = weight(postings.iter().map(|(_, info)| u64::from(info.doc_freq)).sum());
+            each(&postings, &norms, |passage, share| scores[passage as usize] += weight * share)?;
+        } else {
+            // How many of them may be seen is known only when all are read.
+            hits.clear();
+            each(&postings, &norms, |passage, share| hits.push((passage, share)))?;
+            let weight = weight(hits.iter().filter(|(_, share)| *share > 0.0).count() as u64);
+            for &(passage, share) in &hits {
+                scores[passage as usize] += weight * share;
+            }
         }
     }
     Ok(WordScores { scores })
 }
 
-/// What is added under BM25's fraction for each passage, infinite where the passage may not be seen; and their number.
-fn norms(view: &View, permitted: &PassageSet) -> Option<(Vec<f32>, u64)> {
-    let columns = || view.segments.iter().map(|segment| &*segment.columns);
-    let (mut count, mut total) = (0_u64, 0_u64);
-    for columns in columns() {
-        for (&passage, &length) in columns.passages.iter().zip(&columns.lengths) {
-            let seen = u64::from(permitted.contains(passage));
-            count += seen;
-            total += seen * u64::from(length);
-        }
+/// The norms for these passages; those of the last search are kept, since most people may see what others may.
+fn norms(view: &View, permitted: &PassageSet) -> Arc<Norms> {
+    let last = || view.norms.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(norms) = &*last()
+        && norms.permitted == *permitted
+    {
+        return norms.clone();
     }
-    if count == 0 {
-        return None;
-    }
-    let average = (total as f64 / count as f64).max(1.0) as f32;
-    let mut norms = vec![f32::INFINITY; view.next() as usize];
-    for columns in columns() {
-        for (&passage, &length) in columns.passages.iter().zip(&columns.lengths) {
-            if permitted.contains(passage) {
-                norms[passage as usize] = K1 * (1.0 - B + B * length as f32 / average);
-            }
-        }
-    }
-    Some((norms, count))
+    let norms = Arc::new(Norms::of(view, permitted));
+    *last() = Some(norms.clone());
+    norms
 }
 
-/// Collects BM25's fraction for the passages that have `word`, 0 for those that may not be seen, and counts the others.
-fn read(view: &View, word: &str, norms: &[f32], hits: &mut Vec<(u32, f32)>) -> Result<usize, IndexError> {
-    hits.clear();
-    let mut found = 0;
-    let Some(field) = view.text else { return Ok(found) };
-    let term = Term::from_field_text(field, word);
-    for segment in &view.segments {
-        let Some(mut postings) = segment.postings.read_block_postings(&term, IndexRecordOption::WithFreqs)? else {
-            continue;
+impl Norms {
+    fn of(view: &View, permitted: &PassageSet) -> Self {
+        let lengths = || {
+            let columns = view.segments.iter().map(|segment| &*segment.columns);
+            columns.flat_map(|columns| columns.passages.iter().copied().zip(columns.lengths.iter().copied()))
         };
-        let passages = &segment.columns.passages;
-        while !postings.docs().is_empty() {
-            let before = hits.len();
-            hits.extend(postings.docs().iter().zip(postings.freqs()).map(|(&document, &times)| {
-                let (passage, times) = (passages[document as usize], times as f32);
-                (passage, times / (times + norms[passage as usize]))
-            }));
-            found += hits[before..].iter().filter(|(_, share)| *share > 0.0).count();
-            postings.advance();
+        let seen = || lengths().filter(|(passage, _)| permitted.contains(*passage));
+        let count = seen().count() as u64;
+        let total: u64 = seen().map(|(_, length)| u64::from(length)).sum();
+        let average = (total as f64 / count.max(1) as f64).max(1.0) as f32;
+        let mut under = vec![f32::INFINITY; view.next() as usize];
+        for (passage, length) in seen() {
+            under[passage as usize] = K1 * (1.0 - B + B * length as f32 / average);
+        }
+        Self { permitted: permitted.clone(), under, count, all: count == lengths().count() as u64 }
+    }
+}
+
+/// Where the passages that have `word` are listed.
+fn postings<'a>(view: &'a View, word: &str) -> Result<Vec<(&'a Segment, TermInfo)>, IndexError> {
+    let Some(field) = view.text else { return Ok(Vec::new()) };
+    let term = Term::from_field_text(field, word);
+    let mut found = Vec::with_capacity(view.segments.len());
+    for segment in &view.segments {
+        if let Some(info) = segment.postings.get_term_info(&term)? {
+            found.push((segment, info));
         }
     }
     Ok(found)
+}
+
+/// Gives each passage with BM25's fraction, which is 0 for those that may not be seen.
+fn each(postings: &[(&Segment, TermInfo)], norms: &Norms, mut take: impl FnMut(u32, f32)) -> Result<(), IndexError> {
+    for (segment, info) in postings {
+        let mut blocks = segment.postings.read_block_postings_from_terminfo(info, IndexRecordOption::WithFreqs)?;
+        let passages = &segment.columns.passages;
+        while !blocks.docs().is_empty() {
+            for (&document, &times) in blocks.docs().iter().zip(blocks.freqs()) {
+                let (passage, times) = (passages[document as usize], times as f32);
+                take(passage, times / (times + norms.under[passage as usize]));
+            }
+            blocks.advance();
+        }
+    }
+    Ok(())
 }
 
 /// A question's words, each once, in its order.
