@@ -79,6 +79,7 @@ impl Engines {
             Kind::Embedding => llama::Config::embed(&self.program, &name, path),
         };
         config.threads = self.settings.threads;
+        config.spins = self.settings.spins;
         config.queue_max = self.settings.queue_max;
         if let Some(embedding) = &installed.embedding {
             config.dimensions = Some(embedding.dimensions);

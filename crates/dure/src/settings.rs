@@ -60,6 +60,7 @@ pub struct Engine {
     pub class_max: Class,
     pub slots: u32,
     pub threads: u32,
+    pub spins: u32,
     pub context_tokens: u32,
     pub queue_max: usize,
 }

@@ -35,6 +35,12 @@ pub struct Config {
     pub slots: u32,
     /// Threads to compute with; 0 takes one for each physical core.
     pub threads: u32,
+    /// Turns that a thread spins at a barrier before it sleeps.
+    ///
+    /// With 0 each of the hundreds of barriers of a token costs a wake-up: 20 tokens a second on two cores where 34 are
+    /// possible. From 3,000 on two engines on the same cores stop each other: 31 tokens a second together with 1,000,
+    /// 5 with 20,000 (`bench/engine`).
+    pub spins: u32,
     /// Prompt tokens that are computed in one step when nobody else is writing.
     pub batch_tokens: u32,
     /// Prompt tokens that are computed in one step while other chats are being written.
@@ -70,6 +76,7 @@ impl Config {
             unrelated_cosine: None,
             slots: 4,
             threads: 0,
+            spins: 1_000,
             batch_tokens: 256,
             shared_batch_tokens: 64,
             queue_max: 64,

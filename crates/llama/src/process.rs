@@ -79,11 +79,8 @@ fn command(config: &Config, socket: OwnedFd) -> Command {
         // The house's secrets are in its environment; the child needs none of it.
         .env_clear()
         .env("LC_ALL", "C.UTF-8")
-        // How long a thread spins before it sleeps. With 0 each of the hundreds of barriers of a token costs a wake-up
-        // (20 tokens a second where 34 are possible); from 3,000 on two engines on the same cores stop each other
-        // (31 tokens a second together with 1,000, 5 with 20,000).
         .env("OMP_WAIT_POLICY", "passive")
-        .env("GOMP_SPINCOUNT", "1000")
+        .env("GOMP_SPINCOUNT", config.spins.to_string())
         // A failing assertion would start a debugger.
         .env("GGML_NO_BACKTRACE", "1");
     if let Some(path) = std::env::var_os("LD_LIBRARY_PATH") {

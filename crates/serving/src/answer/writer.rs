@@ -103,6 +103,9 @@ impl Writer {
         let (clean, named) = marks::strip(whole);
         // A model that copies a passage copies the bar before its lines, too.
         let clean = clean.strip_prefix("| ").unwrap_or(&clean);
+        // Many a model begins with the space that its tokens carry.
+        let first = self.shown_chars == 0 && self.held.is_empty();
+        let clean = if first { clean.trim_start() } else { clean };
         let text = clean.trim_end();
         let space = clean[text.len()..].to_owned();
         let claim = Claim::of(text, &self.question);
@@ -230,6 +233,7 @@ mod tests {
         assert!(whole.1[0].1.starts_with('③') && whole.1[1].1.starts_with('④'), "{whole:?}");
         for piece in 1..12 {
             assert_eq!(write(answer, piece), whole, "pieces of {piece}");
+            assert_eq!(write(&format!(" {answer}"), piece), whole, "a space before pieces of {piece}");
         }
     }
 
