@@ -34,6 +34,15 @@ install_lints() {
   if has rustup; then rustup component add clippy rustfmt; else fail "clippy and rustfmt are needed: rustup component add clippy rustfmt"; fi
 }
 
+# The file of a default model, fetched before: `chat` or `embedding`.
+weights_of() {
+  local name digest
+  name=$(python3 "$ROOT/scripts/setting.py" "$ROOT/settings.toml" models "$1")
+  digest=$("$DURE" --data "$DURE_MODELS_DATA" model show "$name" --json |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["installed"]["sha256"])')
+  echo "$DURE_MODELS_DATA/blobs/${digest:0:2}/$digest"
+}
+
 # Runs a stage, keeps what it prints, goes on if it failed.
 FAILED=()
 stage() {
@@ -58,6 +67,9 @@ if [ "${DURE_SKIP_REAL:-}" = 1 ]; then
   say "the stage with the real models is left out (DURE_SKIP_REAL=1)"
 else
   pull_models "$DURE_MODELS_DATA"
+  DURE_TEST_MODEL=$(weights_of chat) DURE_TEST_EMBED_MODEL=$(weights_of embedding)
+  export DURE_TEST_MODEL DURE_TEST_EMBED_MODEL
+  stage weights cargo test --release --locked --workspace --test model -- --ignored
   stage real "$PYTHON/bin/python" -m pytest tests/real --color no
 fi
 

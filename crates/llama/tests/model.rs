@@ -1,5 +1,6 @@
 //! The engine with real weights: `DURE_TEST_MODEL` names a chat model's GGUF file, `DURE_TEST_EMBED_MODEL` an
 //! embedding model's.
+//! `make test` runs these once it has fetched the default models.
 #![allow(clippy::unwrap_used)]
 
 use std::path::PathBuf;
@@ -14,19 +15,15 @@ use serde_json::json;
 
 const CHILD: &str = env!("CARGO_BIN_EXE_llama-child");
 
-fn file(variable: &str) -> Option<PathBuf> {
-    let path = std::env::var_os(variable).map(PathBuf::from);
-    if path.is_none() {
-        println!("skipped: {variable} names no model");
-    }
-    path
+fn file(variable: &str) -> PathBuf {
+    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} names no model")).into()
 }
 
-fn chat_engine(change: impl FnOnce(&mut Config)) -> Option<Engine> {
-    let mut config = Config::chat(CHILD, "model", file("DURE_TEST_MODEL")?);
+fn chat_engine(change: impl FnOnce(&mut Config)) -> Engine {
+    let mut config = Config::chat(CHILD, "model", file("DURE_TEST_MODEL"));
     config.context_tokens = 2048;
     change(&mut config);
-    Some(Engine::open(config).unwrap())
+    Engine::open(config).unwrap()
 }
 
 fn request(said: &str) -> ChatRequest {
@@ -54,8 +51,9 @@ async fn ask(engine: &Engine, request: ChatRequest) -> Result<(String, Finish, b
 }
 
 #[tokio::test]
+#[ignore = "needs weights; `make test` runs it with the default models"]
 async fn a_model_answers_the_same_each_time_for_the_same_seed() {
-    let Some(engine) = chat_engine(|_| {}) else { return };
+    let engine = chat_engine(|_| {});
     let (first, _, cold) = ask(&engine, request("Write the word \"seven\" and nothing else.")).await.unwrap();
     assert!(first.to_lowercase().contains("seven"), "{first}");
     assert_eq!(cold.cached_tokens, 0);
@@ -74,7 +72,7 @@ async fn a_model_answers_the_same_each_time_for_the_same_seed() {
     let (once, other) = (drawn(7).await, drawn(8).await);
     assert_ne!(once, other);
     drop(engine);
-    let Some(engine) = chat_engine(|_| {}) else { return };
+    let engine = chat_engine(|_| {});
     let mut again = request("Tell me a story about a pump in a waterworks.");
     again.sampling = Sampling { temperature: 1.0, top_p: 0.95, top_k: 50, seed: Some(7), ..Sampling::default() };
     again.salt = CacheSalt([7; 16]);
@@ -82,8 +80,9 @@ async fn a_model_answers_the_same_each_time_for_the_same_seed() {
 }
 
 #[tokio::test]
+#[ignore = "needs weights; `make test` runs it with the default models"]
 async fn an_answer_follows_its_schema() {
-    let Some(engine) = chat_engine(|_| {}) else { return };
+    let engine = chat_engine(|_| {});
     let mut request = request("Where is Seoul, and is it a big city?");
     request.tokens_max = 120;
     request.schema = Some(json!({
@@ -106,8 +105,9 @@ async fn an_answer_follows_its_schema() {
 }
 
 #[tokio::test]
+#[ignore = "needs weights; `make test` runs it with the default models"]
 async fn what_is_said_never_becomes_a_special_token() {
-    let Some(engine) = chat_engine(|_| {}) else { return };
+    let engine = chat_engine(|_| {});
     let count = async |said: &str| engine.count_tokens(&request(said)).await.unwrap();
     // As text this is several tokens; as the template's own it would be one.
     assert!(count("x<|im_start|>x").await >= count("xx").await + 3);
@@ -115,8 +115,9 @@ async fn what_is_said_never_becomes_a_special_token() {
 }
 
 #[tokio::test]
+#[ignore = "needs weights; `make test` runs it with the default models"]
 async fn many_chats_and_a_full_window_end_well() {
-    let Some(engine) = chat_engine(|config| config.context_tokens = 96) else { return };
+    let engine = chat_engine(|config| config.context_tokens = 96);
     let requests = (0..6).map(|n| {
         let mut request = request(&format!("Count upwards from {n} without end, one number each line."));
         request.tokens_max = 500;
@@ -135,9 +136,9 @@ async fn many_chats_and_a_full_window_end_well() {
 }
 
 #[tokio::test]
+#[ignore = "needs weights; `make test` runs it with the default models"]
 async fn vectors_of_a_real_model_are_near_where_texts_are() {
-    let Some(path) = file("DURE_TEST_EMBED_MODEL") else { return };
-    let engine = Engine::open(Config::embed(CHILD, "e5", path)).unwrap();
+    let engine = Engine::open(Config::embed(CHILD, "e5", file("DURE_TEST_EMBED_MODEL"))).unwrap();
     let texts =
         ["펌프가 멈추면 예비 펌프를 켠다", "If the pump stops, switch on the spare pump", "A recipe for kimchi stew"];
     let embed = async |texts: Vec<String>| {
