@@ -1,32 +1,10 @@
 //! What is asked for, and the bounds on it. Everything from outside is checked here, once.
 
+use engine::Message;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ChatError;
-
-/// Who says a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Instructions.
-    System,
-    /// The person who asks.
-    User,
-    /// The model.
-    Assistant,
-    /// A tool's result.
-    Tool,
-}
-
-/// One message of a chat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
-    /// Who says it.
-    pub role: Role,
-    /// What is said.
-    pub content: String,
-}
 
 /// How tokens are chosen; what is not given is the route's, or the model's usual.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -304,6 +282,8 @@ fn name(model: &str) -> Result<(), ChatError> {
 
 #[cfg(test)]
 mod tests {
+    use engine::Role;
+
     use super::*;
 
     fn call(change: impl FnOnce(&mut ChatCall)) -> Result<(), ChatError> {

@@ -20,7 +20,8 @@ mod vectors;
 mod way;
 mod weighing;
 
-pub use call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Message, Role, Sampling};
+pub use call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Sampling};
+pub use engine::{Message, Role};
 pub use engines::{EngineSource, ServedEngine, ServedModel};
 pub use error::{ChatError, RouteError};
 pub use reply::{

@@ -4,20 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Principal, Purpose, Usage};
-use engine::{ChatRequest, EmbedKind, EmbedRequest, Priority};
+use engine::{ChatRequest, EmbedKind, EmbedRequest, Message, Priority, Role};
 use guard::Guard;
 use retrieval::{Hit, Search};
 use store::{Store, StoreError};
 use tenancy::Tenancy;
 
 use crate::answer::{Cited, Writer, choose, extract};
-use crate::call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Role};
+use crate::call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall};
 use crate::evidence::Evidence;
 use crate::meter::Meter;
 use crate::salt::Secret;
 use crate::stream::{self, Ending};
 use crate::vectors::Vectors;
-use crate::way::{Ask, Target, Way, engine_message, room};
+use crate::way::{Ask, Target, Way, room};
 use crate::{ChatError, Embedded, EngineSource, ListedModel, ReplyStream, RouteError, Routes, Weighing};
 
 /// How chats and answers are made.
@@ -262,11 +262,11 @@ impl Serving {
 
     async fn plain(&self, principal: &Principal, target: Target, call: ChatCall) -> Result<ReplyStream, ChatError> {
         let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
-        let mut messages: Vec<engine::Message> = Vec::with_capacity(call.messages.len() + 1);
+        let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
         if !target.instructions.trim().is_empty() {
-            messages.push(engine::Message { role: engine::Role::System, content: target.instructions });
+            messages.push(Message { role: Role::System, content: target.instructions });
         }
-        messages.extend(call.messages.into_iter().map(engine_message));
+        messages.extend(call.messages);
         let mut request = ChatRequest {
             messages,
             tools: call.tools,

@@ -1,11 +1,11 @@
 //! The way to an engine: a prompt that fits its window, cleared for it alone.
 
 use base::{Label, Principal};
-use engine::ChatRequest;
+use engine::{ChatRequest, Message, Role};
 use guard::{EgressPermit, Refusal};
 
 use crate::answer::{Cited, messages};
-use crate::call::{Message, Role, Sampling};
+use crate::call::Sampling;
 use crate::{AnswerMode, ChatError, ServedEngine, Serving};
 
 /// What a name that was called stands for.
@@ -63,8 +63,8 @@ impl Serving {
         let wanted = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         // An answer keeps room even where the caller asks for more than the window has.
         let answer = wanted.min(window / 2).max(1);
-        let mut history: Vec<engine::Message> =
-            ask.history.iter().filter(|message| message.role != Role::Tool).cloned().map(engine_message).collect();
+        let mut history: Vec<Message> =
+            ask.history.iter().filter(|message| message.role != Role::Tool).cloned().collect();
         let mut request = ChatRequest {
             messages: Vec::new(),
             tools: None,
@@ -94,16 +94,6 @@ impl Serving {
             }
         }
     }
-}
-
-pub(crate) fn engine_message(message: Message) -> engine::Message {
-    let role = match message.role {
-        Role::System => engine::Role::System,
-        Role::User => engine::Role::User,
-        Role::Assistant => engine::Role::Assistant,
-        Role::Tool => engine::Role::Tool,
-    };
-    engine::Message { role, content: message.content }
 }
 
 /// Tokens that are left for a reply.
