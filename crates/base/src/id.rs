@@ -106,6 +106,10 @@ id!(
     /// One document in one corpus, over all its contents in time.
     DocumentId, "doc"
 );
+id!(
+    /// One call of a tool, in the words of a model.
+    CallId, "call"
+);
 
 /// The number of a passage in the passage log of one data folder, from 1 upward. Numbers are never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

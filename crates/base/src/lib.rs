@@ -10,7 +10,7 @@ mod principal;
 mod usage;
 
 pub use hash::{ContentHash, HashError};
-pub use id::{CorpusId, DocumentId, GroupId, IdError, KeyId, PassageId, PersonId, TenantId};
+pub use id::{CallId, CorpusId, DocumentId, GroupId, IdError, KeyId, PassageId, PersonId, TenantId};
 pub use label::{Class, Country, Label, LabelError, Name, Purpose, Residency};
 pub use principal::{Principal, Subject};
 pub use usage::Usage;

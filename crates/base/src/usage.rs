@@ -1,5 +1,7 @@
 //! What a flow used, counted in tokens.
 
+use std::iter::Sum;
+
 use serde::{Deserialize, Serialize};
 
 /// Tokens that one flow really used. Sums are checked: a count that does not fit stays at its largest value.
@@ -24,5 +26,14 @@ impl Usage {
         self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
         self.cached_tokens = self.cached_tokens.saturating_add(other.cached_tokens);
         self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
+    }
+}
+
+impl Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(flows: I) -> Self {
+        flows.fold(Self::default(), |mut sum, flow| {
+            sum.add(flow);
+            sum
+        })
     }
 }

@@ -13,7 +13,8 @@ use futures::stream;
 use tokio::sync::{Semaphore, watch};
 
 use crate::{
-    ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, Event, EventStream, Finish, Message, Role,
+    ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, Event, EventStream, Finish, Likelihood,
+    Message, Role, Written, tools,
 };
 
 const DIMENSIONS: u32 = 64;
@@ -187,7 +188,10 @@ impl FakeEngine {
 
     /// All that will come out for `request`, before anything holds it back.
     fn plan(&self, request: &ChatRequest) -> (Vec<String>, Finish) {
-        let mut answer = (self.script)(&request.messages);
+        let mut answer = match &request.text {
+            Some(text) => (self.script)(&[Message::new(Role::User, text)]),
+            None => (self.script)(&request.messages),
+        };
         let ends = request.stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| answer.find(stop.as_str()));
         if let Some(end) = ends.min() {
             answer.truncate(end);
@@ -216,6 +220,9 @@ struct Answer {
     model: String,
     finish: Finish,
     usage: Usage,
+    /// A token that was told and whose text comes next.
+    told: Option<String>,
+    tells: bool,
     ended: bool,
 }
 
@@ -228,6 +235,9 @@ impl Answer {
             self.end();
             return Some((Err(EngineError::Died { model: self.model.clone() }), self));
         }
+        if let Some(token) = self.told.take() {
+            return Some((Ok(Event::Text(token)), self));
+        }
         let Some(token) = self.tokens.next() else {
             self.end();
             return Some((Ok(Event::Done { finish: self.finish, usage: self.usage }), self));
@@ -238,7 +248,13 @@ impl Answer {
         self.written += 1;
         self.usage.completion_tokens += 1;
         self.seen.send_modify(|seen| seen.tokens += 1);
-        Some((Ok(Event::Text(token)), self))
+        if !self.tells {
+            return Some((Ok(Event::Text(token)), self));
+        }
+        // Nothing else could have come at its place.
+        let sure = Likelihood { bytes: token.clone().into_bytes(), logprob: 0.0 };
+        self.told = Some(token);
+        Some((Ok(Event::Tokens(vec![Written { token: sure.clone(), top: vec![sure] }])), self))
     }
 
     fn end(&mut self) {
@@ -275,6 +291,7 @@ impl Engine for FakeEngine {
             });
         }
         let (tokens, finish) = self.plan(&request);
+        let (offered, tells) = (request.tools.clone(), request.logprobs.is_some());
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
         self.seen.send_modify(|seen| seen.chats += 1);
         let answer = Answer {
@@ -286,16 +303,19 @@ impl Engine for FakeEngine {
             model: self.description.model.clone(),
             finish,
             usage: Usage { prompt_tokens: prompt_tokens.into(), ..Usage::default() },
+            told: None,
+            tells,
             ended: false,
         };
-        Ok(Box::pin(stream::unfold(answer, Answer::next)))
+        Ok(tools::read(Box::pin(stream::unfold(answer, Answer::next)), &offered))
     }
 
     async fn count_tokens(&self, request: &ChatRequest) -> Result<u32, EngineError> {
         if !self.description.chats {
             return Err(self.unable("chat"));
         }
-        let tokens: usize = request.messages.iter().map(|message| tokens_of(&message.content).len() + 1).sum();
+        let texts = request.messages.iter().map(|message| &message.content).chain(&request.text);
+        let tokens: usize = texts.map(|text| tokens_of(text).len() + 1).sum();
         Ok(u32::try_from(tokens).unwrap_or(u32::MAX))
     }
 
@@ -370,18 +390,10 @@ mod tests {
     use futures::StreamExt;
 
     use super::*;
-    use crate::{CacheSalt, EmbedKind, Priority, Sampling};
+    use crate::{CacheSalt, EmbedKind, Priority};
 
     fn request(text: &str) -> ChatRequest {
-        ChatRequest {
-            messages: vec![Message { role: Role::User, content: text.into() }],
-            tools: None,
-            sampling: Sampling::default(),
-            tokens_max: 100,
-            stop: vec![],
-            schema: None,
-            salt: CacheSalt([0; 16]),
-        }
+        ChatRequest { tokens_max: 100, ..ChatRequest::new(vec![Message::new(Role::User, text)], CacheSalt([0; 16])) }
     }
 
     async fn read(engine: &FakeEngine, request: ChatRequest) -> (String, Option<Finish>, Option<EngineError>) {
@@ -391,6 +403,7 @@ mod tests {
             match event {
                 Ok(Event::Text(more)) => text += &more,
                 Ok(Event::Done { finish: why, .. }) => finish = Some(why),
+                Ok(other) => panic!("nobody asked for {other:?}"),
                 Err(why) => error = Some(why),
             }
         }

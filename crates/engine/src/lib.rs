@@ -8,9 +8,13 @@ mod embed;
 mod error;
 pub mod fake;
 pub mod template;
+pub mod tools;
 
 use async_trait::async_trait;
-pub use chat::{CacheSalt, ChatRequest, Event, EventStream, Finish, Message, Role, Sampling};
+pub use chat::{
+    CacheSalt, ChatRequest, Event, EventStream, Finish, Likelihood, Message, Role, Sampling, Tool, ToolCall,
+    ToolCallPart, ToolChoice, Tools, Written,
+};
 pub use embed::{EmbedKind, EmbedRequest, Embedding, Priority};
 pub use error::EngineError;
 use serde::Serialize;

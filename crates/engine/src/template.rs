@@ -9,6 +9,7 @@
 //! written here is rendered where running out of memory costs nobody else: in the embedded engine's child.
 
 mod json;
+mod plain;
 
 use std::fmt::Write as _;
 use std::io;
@@ -17,7 +18,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Kwargs, Value};
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 
-use crate::{ChatRequest, EngineError, Role};
+use crate::{ChatRequest, EngineError, Message, Role, tools};
 
 /// Bytes that a template may have.
 pub const SOURCE_BYTES_MAX: usize = 64 * 1024;
@@ -73,12 +74,17 @@ impl ChatTemplate {
         if request.messages.len() > MESSAGES_MAX {
             return Err(invalid(format!("a chat has at most {MESSAGES_MAX} messages")));
         }
-        let tools = request.tools.as_ref().map(|tools| json::marked(tools).map_err(invalid)).transpose()?;
-        let said: usize = request.messages.iter().map(|message| message.content.len()).sum();
-        let tools_bytes = request.tools.as_ref().map_or(0, |tools| tools.to_string().len());
-        let mut out = Bounded { text: Vec::new(), bytes_max: 4 * (said + tools_bytes) + 2 * SOURCE_BYTES_MAX };
+        let offered = tools::offered(&request.tools);
+        let tools_bytes = offered.as_ref().map_or(0, |tools| tools.to_string().len());
+        let mut out =
+            Bounded { text: Vec::new(), bytes_max: 4 * (request.bytes() + tools_bytes) + 2 * SOURCE_BYTES_MAX };
 
-        let messages: Vec<Value> = request.messages.iter().map(|m| message(m.role, &m.content)).collect();
+        let messages: Vec<Value> = if self.source.contains("tool") {
+            request.messages.iter().map(message).collect()
+        } else {
+            plain::messages(&request.messages, offered.as_ref()).iter().map(message).collect()
+        };
+        let tools = offered.as_ref().map(|tools| json::marked(tools).map_err(invalid)).transpose()?;
         let mut context = vec![
             ("messages", Value::from(messages)),
             ("add_generation_prompt", Value::from(true)),
@@ -155,14 +161,34 @@ fn environment() -> Environment<'static> {
     environment
 }
 
-fn message(role: Role, content: &str) -> Value {
-    let role = match role {
+fn message(message: &Message) -> Value {
+    let role = match message.role {
         Role::System => "system",
         Role::User => "user",
         Role::Assistant => "assistant",
         Role::Tool => "tool",
     };
-    Value::from_pairs([("role", role.to_owned()), ("content", marked(content))])
+    let mut fields = vec![("role", Value::from(role)), ("content", Value::from(marked(&message.content)))];
+    if !message.tool_calls.is_empty() {
+        let calls = message.tool_calls.iter().map(|call| {
+            let arguments =
+                json::marked(&plain::arguments(call)).unwrap_or_else(|_| Value::from(marked(&call.arguments)));
+            let function =
+                Value::from_pairs([("name", Value::from(marked_name(&call.name))), ("arguments", arguments)]);
+            let id = Value::from(marked_name(&call.id));
+            Value::from_pairs([("id", id), ("type", Value::from("function")), ("function", function)])
+        });
+        fields.push(("tool_calls", Value::from(calls.collect::<Vec<_>>())));
+    }
+    if let Some(id) = &message.tool_call_id {
+        fields.push(("tool_call_id", Value::from(marked_name(id))));
+    }
+    Value::from_pairs(fields)
+}
+
+/// Templates compare names, so a plain one stays plain; whatever else somebody calls a name is data.
+fn marked_name(name: &str) -> String {
+    if json::is_name(name) { name.to_owned() } else { marked(name) }
 }
 
 /// Puts a text between the marks. White space at its ends stays outside, so that a template can trim it as it would

@@ -56,6 +56,11 @@ impl ApiError {
         Self::Invalid { message: message.into(), field: None }
     }
 
+    /// A field that cannot be used, and what it should be.
+    pub(crate) fn field(field: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Invalid { message: format!("`{field}`: {reason}"), field: Some(field.to_owned()) }
+    }
+
     /// Logs what must not go out and stands in its place.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(error), "a request failed inside");

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use engine::{CacheSalt, ChatRequest, EmbedKind, EmbedRequest, Engine as _, Event, Message, Priority, Role, Sampling};
+use engine::{CacheSalt, ChatRequest, EmbedKind, EmbedRequest, Engine as _, Event, Message, Priority, Role};
 use futures::{StreamExt, future};
 use llama::{Config, Engine};
 use serde_json::json;
@@ -88,7 +88,7 @@ async fn run(models: &[OsString]) -> Result<serde_json::Value, Box<dyn Error>> {
         let ask = |question: &str| {
             let mut request = filler(10 + run, 1460);
             request.messages[0].role = Role::System;
-            request.messages.push(Message { role: Role::User, content: question.into() });
+            request.messages.push(Message::new(Role::User, question));
             request
         };
         let (cold, ..) = chat_once(&engine, ask("What is the first word?"), 1).await?;
@@ -148,15 +148,7 @@ async fn embeddings(program: &std::path::Path, model: &OsString) -> Result<serde
 }
 
 fn request(salt: u8, said: &str) -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message { role: Role::User, content: said.into() }],
-        tools: None,
-        sampling: Sampling::default(),
-        tokens_max: 1,
-        stop: vec![],
-        schema: None,
-        salt: CacheSalt([salt; 16]),
-    }
+    ChatRequest { tokens_max: 1, ..ChatRequest::new(vec![Message::new(Role::User, said)], CacheSalt([salt; 16])) }
 }
 
 /// The same chat of somebody else, who shares no prefix with it.

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use base::ContentHash;
 use engine::{
     ChatRequest, Description, EmbedKind, EmbedRequest, Embedding, EngineError, Event, EventStream, Priority, Sampling,
+    tools,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
@@ -159,6 +160,9 @@ impl Answer {
                 None => Err(self.ended.take()?),
             },
         };
+        if matches!(event, Ok(Event::Tokens(_))) {
+            return Some((event, self));
+        }
         if matches!(event, Ok(Event::Text(_))) {
             self.read += 1;
             if self.read >= self.tell_at {
@@ -173,7 +177,15 @@ impl Answer {
 }
 
 fn prompt(request: &ChatRequest) -> Prompt {
-    Prompt { messages: request.messages.clone(), tools: request.tools.as_ref().map(ToString::to_string) }
+    let tools =
+        (!request.tools.callable().is_empty()).then(|| serde_json::to_string(&request.tools).unwrap_or_default());
+    Prompt { messages: request.messages.clone(), text: request.text.clone(), tools }
+}
+
+/// What an answer ends before. A model that may call one tool has nothing more to say after it.
+fn stops(request: &ChatRequest) -> Vec<String> {
+    let one_call = !request.tools.parallel && !request.tools.callable().is_empty();
+    request.stop.iter().cloned().chain(one_call.then(|| "</tool_call>".to_owned())).collect()
 }
 
 /// The hash of what the child works on, the schema included: any of it may be what ends it.
@@ -183,8 +195,12 @@ fn input(prompt: &Prompt, schema: Option<&str>) -> ContentHash {
         bytes.extend([message.role as u8]);
         bytes.extend((message.content.len() as u64).to_le_bytes());
         bytes.extend(message.content.as_bytes());
+        for call in &message.tool_calls {
+            bytes.extend((call.arguments.len() as u64).to_le_bytes());
+            bytes.extend(call.arguments.as_bytes());
+        }
     }
-    for part in [prompt.tools.as_deref(), schema] {
+    for part in [prompt.text.as_deref(), prompt.tools.as_deref(), schema] {
         bytes.extend((part.map_or(0, str::len) as u64).to_le_bytes());
         bytes.extend(part.unwrap_or_default().as_bytes());
     }
@@ -206,16 +222,17 @@ impl engine::Engine for Engine {
         };
         let job = ChatJob {
             prompt: prompt(&request),
+            stop: stops(&request),
             sampling: Sampling { seed: Some(seed), ..request.sampling },
             tokens_max: request.tokens_max,
-            stop: request.stop,
-            schema: request.schema.as_ref().map(ToString::to_string),
+            schema: tools::schema(&request.tools, request.schema.as_ref()).map(|schema| schema.to_string()),
+            logprobs: request.logprobs,
             cache: CacheKey { salt: request.salt.0, adapter: 0 },
         };
         let input = input(&job.prompt, job.schema.as_deref());
-        // Room for all that the child may write ahead, its last words and the end.
+        // Room for all that the child may write ahead, tokens and text each, its last words and the end.
         let ahead_max = self.shared.config.ahead_max;
-        let (reply, mut events) = mpsc::channel(ahead_max as usize + 2);
+        let (reply, mut events) = mpsc::channel(2 * (ahead_max as usize + 1) + 1);
         let mut ticket = self.submit(Lane::Chat, input, |id| ToChild::Chat(id, job), Reply::Chat(reply));
         let first = match events.recv().await {
             Some(Ok(event)) => event,
@@ -228,7 +245,7 @@ impl engine::Engine for Engine {
         let tell_at = ahead_max.div_ceil(4);
         let ended = Some(self.ended());
         let answer = Answer { first: Some(first), events, ticket, read: 0, tell_at, ended };
-        Ok(Box::pin(stream::unfold(answer, Answer::next)))
+        Ok(tools::read(Box::pin(stream::unfold(answer, Answer::next)), &request.tools))
     }
 
     async fn count_tokens(&self, request: &ChatRequest) -> Result<u32, EngineError> {

@@ -1,6 +1,6 @@
 //! What a request may ask for. Checked in the parent, before anything reaches the child.
 
-use engine::{ChatRequest, EngineError, Message, Sampling};
+use engine::{ChatRequest, EngineError, Sampling, tools};
 
 use crate::schema;
 
@@ -10,6 +10,10 @@ pub const TOOLS_BYTES_MAX: usize = 256 * 1024;
 pub const STOPS_MAX: usize = 16;
 /// One stop string.
 pub const STOP_BYTES_MAX: usize = 256;
+/// Likeliest tokens that are told beside each token.
+pub const LOGPROBS_MAX: u32 = 20;
+/// Tokens with a bias of their own.
+pub const BIASES_MAX: usize = 1024;
 /// One text to embed.
 pub const TEXT_BYTES_MAX: usize = 256 * 1024;
 /// Texts of one request.
@@ -39,7 +43,12 @@ pub fn check(request: &ChatRequest, context_tokens: u32) -> Result<(), EngineErr
     if request.stop.iter().any(|stop| stop.is_empty() || stop.len() > STOP_BYTES_MAX) {
         return Err(invalid(format!("a stop string has 1 to {STOP_BYTES_MAX} bytes")));
     }
-    request.schema.as_ref().map_or(Ok(()), schema::check).map_err(invalid)
+    if request.logprobs.is_some_and(|top| top > LOGPROBS_MAX) {
+        return Err(invalid(format!("at most {LOGPROBS_MAX} likeliest tokens are told")));
+    }
+    tools::schema(&request.tools, request.schema.as_ref())
+        .map_or(Ok(()), |schema| schema::check(&schema))
+        .map_err(invalid)
 }
 
 /// Checks what becomes a chat's prompt.
@@ -47,18 +56,18 @@ pub fn check(request: &ChatRequest, context_tokens: u32) -> Result<(), EngineErr
 /// # Errors
 /// As for [`check`].
 pub fn check_prompt(request: &ChatRequest, context_tokens: u32) -> Result<(), EngineError> {
-    if request.messages.is_empty() {
-        return Err(invalid("a chat has at least one message"));
+    if request.messages.is_empty() == request.text.is_none() {
+        return Err(invalid("a chat has at least one message, and a text to continue has none"));
     }
     if request.messages.len() > engine::template::MESSAGES_MAX {
         return Err(invalid(format!("a chat has at most {} messages", engine::template::MESSAGES_MAX)));
     }
     let bytes_max = CHAT_BYTES_MAX.min(context_tokens as usize * TOKEN_BYTES_MAX);
-    let bytes: usize = request.messages.iter().map(|message: &Message| message.content.len()).sum();
+    let bytes = request.bytes();
     if bytes > bytes_max {
         return Err(invalid(format!("the chat has {bytes} bytes, and at most {bytes_max} are taken")));
     }
-    if request.tools.as_ref().is_some_and(|tools| schema::bytes(tools) > TOOLS_BYTES_MAX) {
+    if tools::offered(&request.tools).is_some_and(|tools| schema::bytes(&tools) > TOOLS_BYTES_MAX) {
         return Err(invalid(format!("the tools have more than {TOOLS_BYTES_MAX} bytes")));
     }
     Ok(())
@@ -74,6 +83,12 @@ fn check_sampling(sampling: &Sampling) -> Result<(), EngineError> {
     }
     if !within(sampling.frequency_penalty, -2.0, 2.0) || !within(sampling.presence_penalty, -2.0, 2.0) {
         return Err(invalid("penalties are between -2 and 2"));
+    }
+    if sampling.logit_bias.len() > BIASES_MAX {
+        return Err(invalid(format!("at most {BIASES_MAX} tokens have a bias")));
+    }
+    if sampling.logit_bias.iter().any(|(_, bias)| !within(*bias, -100.0, 100.0)) {
+        return Err(invalid("a token's bias is between -100 and 100"));
     }
     Ok(())
 }
@@ -94,21 +109,18 @@ pub fn check_texts(texts: &[String]) -> Result<(), EngineError> {
 
 #[cfg(test)]
 mod tests {
-    use engine::{CacheSalt, Role};
+    use engine::{CacheSalt, Message, Role, Tool, ToolChoice, Tools};
     use serde_json::json;
 
     use super::*;
 
     fn request() -> ChatRequest {
-        ChatRequest {
-            messages: vec![Message { role: Role::User, content: "hi".into() }],
-            tools: None,
-            sampling: Sampling::default(),
-            tokens_max: 10,
-            stop: vec![],
-            schema: None,
-            salt: CacheSalt([0; 16]),
-        }
+        ChatRequest::new(vec![Message::new(Role::User, "hi")], CacheSalt([0; 16]))
+    }
+
+    fn offering(parameters: serde_json::Value) -> Tools {
+        let tool = Tool { name: "t".into(), description: None, parameters: Some(parameters) };
+        Tools { offered: vec![tool], ..Tools::default() }
     }
 
     fn refused(change: impl FnOnce(&mut ChatRequest)) -> String {
@@ -134,7 +146,18 @@ mod tests {
             ("stop strings", refused(|r| r.stop = vec!["x".into(); 100_000])),
             ("stop string", refused(|r| r.stop = vec![String::new()])),
             ("stop string", refused(|r| r.stop = vec!["x".repeat(100_000)])),
-            ("tools", refused(|r| r.tools = Some(json!("x".repeat(TOOLS_BYTES_MAX))))),
+            ("tools", refused(|r| r.tools = offering(json!("x".repeat(TOOLS_BYTES_MAX))))),
+            (
+                "schema",
+                refused(|r| {
+                    r.tools = offering(json!({"$ref": "#"}));
+                    r.tools.choice = ToolChoice::Required;
+                }),
+            ),
+            ("likeliest", refused(|r| r.logprobs = Some(1_000_000))),
+            ("bias", refused(|r| r.sampling.logit_bias = vec![(1, 0.0); 100_000])),
+            ("bias", refused(|r| r.sampling.logit_bias = vec![(1, f32::NAN)])),
+            ("message", refused(|r| r.text = Some("both".into()))),
             ("schema", refused(|r| r.schema = Some(json!({"$ref": "https://evil.example/x"})))),
         ] {
             assert!(message.contains(part), "{part}: {message}");

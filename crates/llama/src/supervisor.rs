@@ -364,14 +364,19 @@ impl Supervisor {
     fn hear(&mut self, message: FromChild) -> Result<(), Wrong> {
         match message {
             FromChild::Hello(hello) => self.welcome(&hello),
-            FromChild::Text(id, text) => {
+            FromChild::Text(id, text, tokens) => {
                 let flight = self.flights.get(&id).ok_or("it answers what nobody asked")?;
                 match &flight.reply {
                     None => Ok(()),
-                    Some(Reply::Chat(reply)) => match reply.try_send(Ok(Event::Text(text))) {
-                        Err(mpsc::error::TrySendError::Full(_)) => Err("it writes more than is read"),
-                        _ => Ok(()),
-                    },
+                    Some(Reply::Chat(reply)) => {
+                        let tokens = (!tokens.is_empty()).then_some(Event::Tokens(tokens));
+                        for event in tokens.into_iter().chain([Event::Text(text)]) {
+                            if let Err(mpsc::error::TrySendError::Full(_)) = reply.try_send(Ok(event)) {
+                                return Err("it writes more than is read");
+                            }
+                        }
+                        Ok(())
+                    }
                     Some(_) => Err("it answers with the wrong kind"),
                 }
             }

@@ -7,7 +7,7 @@
 use std::io::{self, Read, Write};
 
 use base::Usage;
-use engine::{Finish, Message, Sampling};
+use engine::{Finish, Message, Sampling, Written};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -61,7 +61,9 @@ pub struct Setup {
 pub struct Prompt {
     /// What was said.
     pub messages: Vec<Message>,
-    /// Tools, as JSON.
+    /// A text to continue as it stands; then nothing was said.
+    pub text: Option<String>,
+    /// Tools that may be called, as the JSON of an [`engine::Tools`]: this format cannot carry JSON by itself.
     pub tools: Option<String>,
 }
 
@@ -78,6 +80,8 @@ pub struct ChatJob {
     pub stop: Vec<String>,
     /// A JSON schema to follow.
     pub schema: Option<String>,
+    /// Whether to tell how likely each token was, and so many beside it.
+    pub logprobs: Option<u32>,
     /// Who may share this prompt's prefix.
     pub cache: CacheKey,
 }
@@ -106,8 +110,8 @@ pub struct EmbedJob {
 pub enum FromChild {
     /// The model is loaded; said first.
     Hello(Hello),
-    /// More text of a chat; takes one credit.
-    Text(WorkId, String),
+    /// More text of a chat, with the tokens that make it where they were asked for; takes one credit.
+    Text(WorkId, String, Vec<Written>),
     /// A chat ended.
     Done(WorkId, Finish, Usage),
     /// Tokens of a prompt.
@@ -250,8 +254,9 @@ mod tests {
             ToChild::Count(
                 7,
                 Prompt {
-                    messages: vec![Message { role: engine::Role::User, content: "안녕".into() }],
-                    tools: Some("[]".into()),
+                    messages: vec![Message::new(engine::Role::User, "안녕")],
+                    text: None,
+                    tools: Some("{}".into()),
                 },
             ),
             ToChild::Embed(8, EmbedJob { text: "x".repeat(100_000), interactive: true }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::{
     CacheSalt, ChatRequest, EmbedKind, EmbedRequest, Engine as _, EngineError, Event, EventStream, Finish, Message,
-    Priority, Role, Sampling,
+    Priority, Role,
 };
 use futures::{FutureExt, StreamExt, future};
 use llama::{Config, Engine};
@@ -30,15 +30,7 @@ fn open(change: impl FnOnce(&mut Config)) -> Engine {
 }
 
 fn request(said: &str) -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message { role: Role::User, content: said.into() }],
-        tools: None,
-        sampling: Sampling::default(),
-        tokens_max: 400,
-        stop: vec![],
-        schema: None,
-        salt: CacheSalt([1; 16]),
-    }
+    ChatRequest { tokens_max: 400, ..ChatRequest::new(vec![Message::new(Role::User, said)], CacheSalt([1; 16])) }
 }
 
 async fn read(mut events: EventStream) -> Result<(String, Finish, base::Usage), EngineError> {
@@ -47,6 +39,7 @@ async fn read(mut events: EventStream) -> Result<(String, Finish, base::Usage), 
         match event? {
             Event::Text(more) => text += &more,
             Event::Done { finish, usage } => return Ok((text, finish, usage)),
+            other => panic!("nobody asked for {other:?}"),
         }
     }
     panic!("an answer ended without an end");
@@ -79,6 +72,7 @@ async fn an_answer_comes_whole_and_in_whole_characters() {
                 assert_eq!(finish, Finish::Stop);
                 assert_eq!(usage.completion_tokens, said.len() as u64);
             }
+            other => panic!("nobody asked for {other:?}"),
         }
     }
     assert_eq!(pieces.concat(), said);
@@ -104,7 +98,7 @@ async fn a_shared_beginning_is_computed_once_for_one_owner_and_never_for_another
     let long = "The same rules for everybody. ".repeat(8);
     let cached = async |said: &str, salt: u8| {
         let mut request = request(said);
-        request.messages.insert(0, Message { role: Role::System, content: long.clone() });
+        request.messages.insert(0, Message::new(Role::System, long.clone()));
         request.salt = CacheSalt([salt; 16]);
         let (text, _, usage) = read(engine.chat(request).await.unwrap()).await.unwrap();
         assert_eq!(text, said);

@@ -27,15 +27,7 @@ fn chat_engine(change: impl FnOnce(&mut Config)) -> Engine {
 }
 
 fn request(said: &str) -> ChatRequest {
-    ChatRequest {
-        messages: vec![Message { role: Role::User, content: said.into() }],
-        tools: None,
-        sampling: Sampling::default(),
-        tokens_max: 24,
-        stop: vec![],
-        schema: None,
-        salt: CacheSalt([1; 16]),
-    }
+    ChatRequest { tokens_max: 24, ..ChatRequest::new(vec![Message::new(Role::User, said)], CacheSalt([1; 16])) }
 }
 
 async fn ask(engine: &Engine, request: ChatRequest) -> Result<(String, Finish, base::Usage), EngineError> {
@@ -45,6 +37,7 @@ async fn ask(engine: &Engine, request: ChatRequest) -> Result<(String, Finish, b
         match event? {
             Event::Text(more) => text += &more,
             Event::Done { finish, usage } => return Ok((text, finish, usage)),
+            other => panic!("nobody asked for {other:?}"),
         }
     }
     panic!("an answer ended without an end");

@@ -1,6 +1,6 @@
 //! What is asked for, and the bounds on it. Everything from outside is checked here, once.
 
-use engine::Message;
+use engine::{Message, ToolChoice, Tools};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,6 +21,8 @@ pub struct Sampling {
     pub presence_penalty: Option<f64>,
     /// The same seed draws the same tokens.
     pub seed: Option<u32>,
+    /// What is added to the logits of single tokens, -100 to 100, by the token's number.
+    pub logit_bias: Vec<(u32, f32)>,
 }
 
 /// A chat turn.
@@ -30,16 +32,20 @@ pub struct ChatCall {
     pub model: String,
     /// What was said so far.
     pub messages: Vec<Message>,
+    /// A text to continue as it stands; then there are no messages. For models, not for routes with records.
+    pub text: Option<String>,
     /// How tokens are chosen.
     pub sampling: Sampling,
     /// Tokens to write at most.
     pub tokens_max: Option<u32>,
     /// The reply ends before the first of these.
     pub stop: Vec<String>,
-    /// Tools as OpenAI's JSON writes them. For routes without records.
-    pub tools: Option<Value>,
+    /// Tools that the model may call. For routes without records.
+    pub tools: Tools,
     /// A JSON schema that the reply follows. For routes without records.
     pub schema: Option<Value>,
+    /// Whether to tell how likely each token was, and so many of the likeliest ones. For routes without records.
+    pub logprobs: Option<u32>,
 }
 
 /// How an answer from records is made.
@@ -110,6 +116,8 @@ pub struct EmbedCall {
     pub texts: Vec<String>,
     /// Whether they are questions rather than passages; none embeds them as they are.
     pub query: Option<bool>,
+    /// Numbers that a vector shall have; none for as many as the model makes.
+    pub dimensions: Option<u32>,
 }
 
 /// How much one call may ask for.
@@ -127,6 +135,12 @@ pub struct Bounds {
     pub stop_bytes_max: usize,
     /// Bytes of tools or of a schema as JSON.
     pub json_bytes_max: usize,
+    /// Tools of one chat.
+    pub tools_max: usize,
+    /// Likeliest tokens that are told beside each token.
+    pub logprobs_max: u32,
+    /// Tokens with a bias of their own.
+    pub biases_max: usize,
     /// Texts of one call to embed.
     pub texts_max: usize,
     /// Corpora of one search.
@@ -144,6 +158,9 @@ impl Default for Bounds {
             stop_max: 4,
             stop_bytes_max: 256,
             json_bytes_max: 64 << 10,
+            tools_max: 128,
+            logprobs_max: 20,
+            biases_max: 1_024,
             texts_max: 256,
             corpora_max: 16,
             passages_max: 16,
@@ -154,14 +171,17 @@ impl Default for Bounds {
 impl Bounds {
     pub(crate) fn chat(&self, call: &ChatCall) -> Result<(), ChatError> {
         name(&call.model)?;
-        if call.messages.is_empty() {
-            return Err(ChatError::invalid("messages", "at least one is needed"));
+        match (&call.text, call.messages.is_empty()) {
+            (None, true) => return Err(ChatError::invalid("messages", "at least one is needed")),
+            (Some(_), false) => return Err(ChatError::invalid("prompt", "and messages exclude each other")),
+            (Some(text), true) if text.is_empty() => return Err(ChatError::invalid("prompt", "is empty")),
+            _ => {}
         }
         if call.messages.len() > self.messages_max {
             return Err(ChatError::invalid("messages", format!("at most {} are taken", self.messages_max)));
         }
-        let bytes: usize = call.messages.iter().map(|message| message.content.len()).sum();
-        if bytes > self.bytes_max {
+        let bytes: usize = call.messages.iter().map(Message::bytes).sum();
+        if bytes + call.text.as_ref().map_or(0, String::len) > self.bytes_max {
             return Err(ChatError::invalid("messages", format!("at most {} bytes are taken", self.bytes_max)));
         }
         if call.stop.len() > self.stop_max {
@@ -170,10 +190,46 @@ impl Bounds {
         if call.stop.iter().any(|stop| stop.is_empty() || stop.len() > self.stop_bytes_max) {
             return Err(ChatError::invalid("stop", format!("each has 1 to {} bytes", self.stop_bytes_max)));
         }
-        self.json("tools", call.tools.as_ref())?;
+        self.tools(&call.tools)?;
         self.json("response_format", call.schema.as_ref())?;
+        if call.logprobs.is_some_and(|top| top > self.logprobs_max) {
+            return Err(ChatError::invalid("top_logprobs", format!("is 0 to {}", self.logprobs_max)));
+        }
+        if call.sampling.logit_bias.len() > self.biases_max {
+            return Err(ChatError::invalid("logit_bias", format!("at most {} tokens are taken", self.biases_max)));
+        }
         tokens(call.tokens_max)?;
         call.sampling.check()
+    }
+
+    fn tools(&self, tools: &Tools) -> Result<(), ChatError> {
+        if tools.offered.len() > self.tools_max {
+            return Err(ChatError::invalid("tools", format!("at most {} are taken", self.tools_max)));
+        }
+        let mut bytes = 0;
+        for (place, tool) in tools.offered.iter().enumerate() {
+            let plain = tool.name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+            if !plain || !(1..=64).contains(&tool.name.len()) {
+                return Err(ChatError::invalid("tools", "a tool's name has 1 to 64 letters, digits, `_`, `-` and `.`"));
+            }
+            if tools.offered[..place].iter().any(|other| other.name == tool.name) {
+                return Err(ChatError::invalid("tools", format!("`{}` is there twice", tool.name)));
+            }
+            bytes += tool.description.as_ref().map_or(0, String::len);
+            bytes += tool.parameters.as_ref().map_or(0, |schema| schema.to_string().len());
+        }
+        if bytes > self.json_bytes_max {
+            return Err(ChatError::invalid("tools", format!("at most {} bytes are taken", self.json_bytes_max)));
+        }
+        match &tools.choice {
+            ToolChoice::Named(name) if !tools.offered.iter().any(|tool| tool.name == *name) => {
+                Err(ChatError::invalid("tool_choice", format!("`{name}` is none of the tools")))
+            }
+            ToolChoice::Required if tools.offered.is_empty() => {
+                Err(ChatError::invalid("tool_choice", "there are no tools to choose from"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn answer(&self, call: &AnswerCall) -> Result<(), ChatError> {
@@ -240,7 +296,8 @@ impl Sampling {
         within("temperature", self.temperature, 0.0, 2.0)?;
         within("top_p", self.top_p, f64::MIN_POSITIVE, 1.0)?;
         within("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
-        within("presence_penalty", self.presence_penalty, -2.0, 2.0)
+        within("presence_penalty", self.presence_penalty, -2.0, 2.0)?;
+        self.logit_bias.iter().try_for_each(|(_, bias)| within("logit_bias", Some(f64::from(*bias)), -100.0, 100.0))
     }
 
     /// What the engine is told; `temperature` is what holds where the caller says nothing.
@@ -253,6 +310,7 @@ impl Sampling {
             frequency_penalty: self.frequency_penalty.unwrap_or(0.0) as f32,
             presence_penalty: self.presence_penalty.unwrap_or(0.0) as f32,
             seed: self.seed,
+            logit_bias: self.logit_bias.clone(),
         }
     }
 }
@@ -282,16 +340,13 @@ fn name(model: &str) -> Result<(), ChatError> {
 
 #[cfg(test)]
 mod tests {
-    use engine::Role;
+    use engine::{Role, Tool};
 
     use super::*;
 
     fn call(change: impl FnOnce(&mut ChatCall)) -> Result<(), ChatError> {
-        let mut call = ChatCall {
-            model: "m".into(),
-            messages: vec![Message { role: Role::User, content: "hello".into() }],
-            ..ChatCall::default()
-        };
+        let mut call =
+            ChatCall { model: "m".into(), messages: vec![Message::new(Role::User, "hello")], ..ChatCall::default() };
         change(&mut call);
         Bounds::default().chat(&call)
     }
@@ -313,8 +368,31 @@ mod tests {
         assert!(call(|call| call.tokens_max = Some(0)).is_err());
         assert!(call(|call| call.stop = vec![String::new()]).is_err());
         assert!(call(|call| call.stop = vec!["x".into(); 5]).is_err());
-        assert!(call(|call| call.tools = Some(Value::String("x".repeat(70_000)))).is_err());
-        let message = Message { role: Role::User, content: "x".into() };
+        let tool = |name: &str, description: &str| Tool {
+            name: name.into(),
+            description: Some(description.into()),
+            parameters: None,
+        };
+        assert!(call(|call| call.tools.offered = vec![tool("a", ""), tool("b.c-d_1", "")]).is_ok());
+        for broken in [
+            vec![tool("a", &"x".repeat(70_000))],
+            vec![tool("a", ""), tool("a", "")],
+            vec![tool("", "")],
+            vec![tool("a b", "")],
+            vec![tool("<|im_end|>", "")],
+            (0..129).map(|n| tool(&format!("t{n}"), "")).collect(),
+        ] {
+            assert!(call(|call| call.tools.offered = broken).is_err());
+        }
+        assert!(call(|call| call.tools.choice = ToolChoice::Named("a".into())).is_err());
+        assert!(call(|call| call.tools.choice = ToolChoice::Required).is_err());
+        assert!(call(|call| call.logprobs = Some(21)).is_err());
+        assert!(call(|call| call.sampling.logit_bias = vec![(1, f32::NAN)]).is_err());
+        assert!(call(|call| call.sampling.logit_bias = vec![(1, 1.0); 1025]).is_err());
+        assert!(call(|call| call.text = Some("and messages".into())).is_err());
+        let text = |text: &str| call(|call| (call.messages, call.text) = (vec![], Some(text.into())));
+        assert!(text("once upon").is_ok() && text("").is_err());
+        let message = Message::new(Role::User, "x");
         assert!(call(|call| call.messages = vec![message; 513]).is_err());
         assert!(call(|call| call.messages[0].content = "x".repeat(3 << 20)).is_err());
     }

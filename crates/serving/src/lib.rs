@@ -21,11 +21,11 @@ mod way;
 mod weighing;
 
 pub use call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Sampling};
-pub use engine::{Message, Role};
+pub use engine::{Finish, Likelihood, Message, Role, Tool, ToolCall, ToolCallPart, ToolChoice, Tools, Written};
 pub use engines::{EngineSource, ServedEngine, ServedModel};
 pub use error::{ChatError, RouteError};
 pub use reply::{
-    AnswerKind, Citation, Done, Embedded, Finish, ListedModel, Reply, ReplyEvent, ReplyStream, Source, Unsupported,
+    AnswerKind, Citation, Done, Embedded, ListedModel, Reply, ReplyEvent, ReplyStream, Source, Unsupported,
 };
 pub use routes::{NewRoute, Route, Routes};
 pub use schema::SCHEMA;

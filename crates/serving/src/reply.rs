@@ -4,20 +4,11 @@ use std::ops::Range;
 use std::pin::Pin;
 
 use base::{DocumentId, PassageId, Usage};
+use engine::{Finish, ToolCall, ToolCallPart, Written};
 use futures::{Stream, StreamExt};
 use serde::Serialize;
 
 use crate::ChatError;
-
-/// Why a reply ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Finish {
-    /// It was complete.
-    Stop,
-    /// The bound on its length, or the window, ended it.
-    Length,
-}
 
 /// Whose words a reply is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -119,6 +110,10 @@ pub enum ReplyEvent {
     Extract(Vec<Citation>),
     /// More text: whole characters. A mark `[n]` is never split.
     Text(String),
+    /// More of a tool's call.
+    ToolCall(ToolCallPart),
+    /// The tokens of the text, where they were asked for. They may come before their text.
+    Tokens(Vec<Written>),
     /// What the mark that just went out stands for.
     Citation(Citation),
     /// A sentence that just went out and that no passage supports.
@@ -136,6 +131,10 @@ pub type ReplyStream = Pin<Box<dyn Stream<Item = Result<ReplyEvent, ChatError>> 
 pub struct Reply {
     /// The text, with its marks.
     pub text: String,
+    /// The tools that it calls.
+    pub tool_calls: Vec<ToolCall>,
+    /// Its tokens, where they were asked for.
+    pub tokens: Vec<Written>,
     /// The passages that may be cited.
     pub sources: Vec<Source>,
     /// The best sentences of the records themselves.
@@ -152,18 +151,32 @@ impl Reply {
     /// # Errors
     /// The stream's error, if it ends with one.
     pub async fn gather(mut stream: ReplyStream) -> Result<Reply, ChatError> {
-        let (mut text, mut sources, mut extract, mut citations) = (String::new(), vec![], vec![], vec![]);
+        let (mut text, mut tool_calls, mut tokens) = (String::new(), Vec::new(), Vec::new());
+        let (mut sources, mut extract, mut citations) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(event) = stream.next().await {
             match event? {
                 ReplyEvent::Sources(found) => sources = found,
                 ReplyEvent::Extract(found) => extract = found,
                 ReplyEvent::Text(more) => text.push_str(&more),
+                ReplyEvent::ToolCall(part) => add(&mut tool_calls, part),
+                ReplyEvent::Tokens(more) => tokens.extend(more),
                 ReplyEvent::Citation(citation) => citations.push(citation),
                 ReplyEvent::Unsupported(_) => {}
-                ReplyEvent::Done(done) => return Ok(Reply { text, sources, extract, citations, done }),
+                ReplyEvent::Done(done) => {
+                    return Ok(Reply { text, tool_calls, tokens, sources, extract, citations, done });
+                }
             }
         }
         Err(ChatError::Unavailable { model: String::new(), reason: "the reply ended without its end".to_owned() })
+    }
+}
+
+/// Puts a part of a call to its call.
+fn add(calls: &mut Vec<ToolCall>, part: ToolCallPart) {
+    if let (Some(id), Some(name)) = (part.id, part.name) {
+        calls.push(ToolCall { id, name, arguments: part.arguments });
+    } else if let Some(call) = calls.get_mut(part.index as usize) {
+        call.arguments.push_str(&part.arguments);
     }
 }
 

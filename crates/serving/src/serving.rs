@@ -149,11 +149,15 @@ impl Serving {
         if target.corpora.is_empty() {
             return self.plain(principal, target, call).await;
         }
-        if call.tools.is_some() {
-            return Err(ChatError::invalid("tools", "are not taken by a route with records"));
-        }
-        if call.schema.is_some() {
-            return Err(ChatError::invalid("response_format", "is not taken by a route with records"));
+        for (field, given) in [
+            ("tools", !call.tools.offered.is_empty()),
+            ("response_format", call.schema.is_some()),
+            ("logprobs", call.logprobs.is_some()),
+            ("prompt", call.text.is_some()),
+        ] {
+            if given {
+                return Err(ChatError::invalid(field, "cannot be asked of a route with records"));
+            }
         }
         let last = call.messages.iter().rposition(|message| message.role == Role::User);
         let Some(last) = last else { return Err(ChatError::invalid("messages", "nobody asks anything")) };
@@ -239,6 +243,12 @@ impl Serving {
         let served = self.parts.engines.embedder();
         let served = served.filter(|served| served.engine.describe().model == call.model);
         let Some(served) = served else { return Err(ChatError::ModelNotFound { model: call.model }) };
+        // A vector may be cut only if its model was trained for that, and none here was.
+        let dimensions = served.engine.describe().dimensions;
+        if call.dimensions.is_some() && call.dimensions != dimensions {
+            let reason = format!("`{}` makes vectors of {} numbers", call.model, dimensions.unwrap_or(0));
+            return Err(ChatError::invalid("dimensions", reason));
+        }
         let label = self.input_label(principal);
         let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
         let window = u64::from(served.engine.describe().context_tokens);
@@ -263,18 +273,18 @@ impl Serving {
     async fn plain(&self, principal: &Principal, target: Target, call: ChatCall) -> Result<ReplyStream, ChatError> {
         let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
         let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
-        if !target.instructions.trim().is_empty() {
-            messages.push(Message { role: Role::System, content: target.instructions });
+        if !target.instructions.trim().is_empty() && call.text.is_none() {
+            messages.push(Message::new(Role::System, target.instructions));
         }
         messages.extend(call.messages);
         let mut request = ChatRequest {
-            messages,
+            text: call.text,
             tools: call.tools,
             sampling: call.sampling.resolve(target.temperature.unwrap_or(0.7)),
-            tokens_max: 1,
             stop: call.stop,
             schema: call.schema,
-            salt: self.secret.salt(principal.tenant, &target.name),
+            logprobs: call.logprobs,
+            ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &target.name))
         };
         let label = self.input_label(principal);
         let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;

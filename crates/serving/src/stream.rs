@@ -97,14 +97,15 @@ impl Reply {
                         None => return Some(Ok(ReplyEvent::Text(text))),
                     }
                 }
+                Some(Ok(Event::ToolCall(part))) => {
+                    meter.wrote();
+                    return Some(Ok(ReplyEvent::ToolCall(part)));
+                }
+                Some(Ok(Event::Tokens(tokens))) => return Some(Ok(ReplyEvent::Tokens(tokens))),
                 Some(Ok(Event::Done { finish, usage })) => {
                     meter.ended(usage);
                     // Settled before the client learns of the end, so that what it sees next counts this.
                     self.running = None;
-                    let finish = match finish {
-                        engine::Finish::Stop => Finish::Stop,
-                        engine::Finish::Length => Finish::Length,
-                    };
                     match self.cited.take() {
                         Some(cited) => cited.end(finish, usage, &mut self.ready),
                         None => self.ready.push_back(done(finish, usage, AnswerKind::Chat)),

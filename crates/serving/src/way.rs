@@ -63,16 +63,14 @@ impl Serving {
         let wanted = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         // An answer keeps room even where the caller asks for more than the window has.
         let answer = wanted.min(window / 2).max(1);
-        let mut history: Vec<Message> =
-            ask.history.iter().filter(|message| message.role != Role::Tool).cloned().collect();
+        // Records answer, not tools: of those only what was said stays.
+        let said = ask.history.iter().filter(|message| message.role != Role::Tool);
+        let mut history: Vec<Message> = said.map(|message| Message::new(message.role, &*message.content)).collect();
         let mut request = ChatRequest {
-            messages: Vec::new(),
-            tools: None,
             sampling: ask.sampling.resolve(ask.target.temperature.unwrap_or(0.0)),
             tokens_max: answer,
             stop: ask.stop.clone(),
-            schema: None,
-            salt: self.secret.salt(principal.tenant, &ask.target.name),
+            ..ChatRequest::new(Vec::new(), self.secret.salt(principal.tenant, &ask.target.name))
         };
         loop {
             request.messages = messages(cited, &ask.question, &ask.target.instructions, &history);

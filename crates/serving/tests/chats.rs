@@ -12,11 +12,7 @@ use serving::{
 };
 
 fn say(model: &str, text: &str) -> ChatCall {
-    ChatCall {
-        model: model.into(),
-        messages: vec![Message { role: Role::User, content: text.into() }],
-        ..ChatCall::default()
-    }
+    ChatCall { model: model.into(), messages: vec![Message::new(Role::User, text)], ..ChatCall::default() }
 }
 
 fn route(name: &str, corpora: &[&str]) -> NewRoute {
@@ -46,14 +42,14 @@ async fn a_route_with_records_answers_the_last_question_from_them() {
     let house = House::with(FakeEngine::answering("fake", "교체비 4만2천원을 부담합니다.").chatting_only(), None).await;
     house.serving.routes().create(&house.operator(), route("water", &["records"])).await.unwrap();
     let mut call = say("water", "안녕하세요");
-    call.messages.push(Message { role: Role::Assistant, content: "무엇이 궁금하십니까?".into() });
-    call.messages.push(Message { role: Role::User, content: QUESTION.into() });
+    call.messages.push(Message::new(Role::Assistant, "무엇이 궁금하십니까?"));
+    call.messages.push(Message::new(Role::User, QUESTION));
     let reply = read(house.serving.chat(&house.clerk(), call.clone()).await).await;
     assert_eq!(reply.done.kind, AnswerKind::Generated, "{reply:?}");
     assert_eq!(reply.citations.len(), 1);
     let prompt = &house.chat.requests()[0].messages;
     assert_eq!(prompt.iter().filter(|message| message.content == "안녕하세요").count(), 1, "history goes along");
-    call.tools = Some(serde_json::json!([]));
+    call.tools.offered = vec![serving::Tool { name: "t".into(), description: None, parameters: None }];
     assert!(matches!(
         refused(house.serving.chat(&house.clerk(), call).await),
         ChatError::Invalid { field: "tools", .. }
@@ -147,7 +143,7 @@ async fn text_above_the_engines_class_is_not_even_counted_by_it() {
     let secret = base::Principal { input_class: Class::Classified, ..house.clerk() };
     let error = refused(house.serving.chat(&secret, say("fake", "hi")).await);
     assert!(matches!(error, ChatError::Refused(guard::Refusal::EngineClass { .. })), "{error}");
-    let call = EmbedCall { model: "fake".into(), texts: vec!["hi".into()], query: None };
+    let call = EmbedCall { model: "fake".into(), texts: vec!["hi".into()], query: None, dimensions: None };
     assert!(matches!(house.serving.embed(&secret, call).await, Err(ChatError::Refused(_))));
     assert_eq!(house.chat.seen(), Default::default());
 }
@@ -155,7 +151,7 @@ async fn text_above_the_engines_class_is_not_even_counted_by_it() {
 #[tokio::test]
 async fn texts_are_embedded_counted_and_bounded() {
     let house = House::with(FakeEngine::echo("fake"), Some(1_000)).await;
-    let call = |texts: Vec<String>| EmbedCall { model: "fake".into(), texts, query: None };
+    let call = |texts: Vec<String>| EmbedCall { model: "fake".into(), texts, query: None, dimensions: None };
     let embedded = house.serving.embed(&house.clerk(), call(vec!["one".into(), "둘".into()])).await.unwrap();
     assert_eq!(embedded.vectors.len(), 2);
     assert_eq!(house.used(), embedded.usage.total_tokens());
@@ -166,4 +162,48 @@ async fn texts_are_embedded_counted_and_bounded() {
         house.serving.embed(&house.clerk(), call(vec![String::new()])).await,
         Err(ChatError::Invalid { .. })
     ));
+}
+
+fn tools(choice: serving::ToolChoice) -> serving::Tools {
+    let tool = serving::Tool { name: "now".into(), description: None, parameters: None };
+    serving::Tools { offered: vec![tool], choice, parallel: true }
+}
+
+#[tokio::test]
+async fn a_call_comes_as_a_call_and_is_paid_for() {
+    let said = r#"잠시만요. <tool_call>{"name": "now", "arguments": {"zone": "KST"}}</tool_call>"#;
+    let house = House::with(FakeEngine::answering("fake", said), Some(10_000)).await;
+    let mut call = say("fake", "몇 시입니까?");
+    call.tools = tools(serving::ToolChoice::Auto);
+    let reply = read(house.serving.chat(&house.clerk(), call.clone()).await).await;
+    assert_eq!((reply.text.as_str(), reply.done.finish), ("잠시만요. ", Finish::ToolCalls));
+    let called = &reply.tool_calls[0];
+    assert_eq!((called.name.as_str(), called.arguments.as_str()), ("now", r#"{"zone": "KST"}"#));
+    assert_eq!(house.used(), reply.done.usage.total_tokens());
+    // What may not be called is text.
+    call.tools = tools(serving::ToolChoice::None);
+    let reply = read(house.serving.chat(&house.clerk(), call).await).await;
+    assert_eq!((reply.text.as_str(), reply.done.finish, reply.tool_calls.len()), (said, Finish::Stop, 0));
+}
+
+#[tokio::test]
+async fn tokens_are_told_to_who_asks() {
+    let house = House::with(FakeEngine::answering("fake", "one two"), None).await;
+    let mut call = say("fake", "hi");
+    call.logprobs = Some(1);
+    let reply = read(house.serving.chat(&house.clerk(), call).await).await;
+    let told: Vec<u8> = reply.tokens.iter().flat_map(|token| token.token.bytes.clone()).collect();
+    assert_eq!((told.as_slice(), reply.tokens[0].top.len()), ("one two".as_bytes(), 1));
+}
+
+#[tokio::test]
+async fn a_text_is_continued_without_a_chat() {
+    let house = House::with(FakeEngine::echo("fake"), None).await;
+    let call = ChatCall { model: "fake".into(), text: Some("옛날 옛적에".into()), ..ChatCall::default() };
+    let reply = read(house.serving.chat(&house.clerk(), call.clone()).await).await;
+    assert_eq!(reply.text, "옛날 옛적에");
+    assert_eq!(house.chat.requests()[0].messages, []);
+    house.serving.routes().create(&house.operator(), route("water", &["records"])).await.unwrap();
+    let refusal = refused(house.serving.chat(&house.clerk(), ChatCall { model: "water".into(), ..call }).await);
+    assert!(matches!(refusal, ChatError::Invalid { field: "prompt", .. }), "{refusal}");
 }

@@ -36,7 +36,10 @@ fn convert(json: &serde_json::Value, depth: usize) -> Result<Value, String> {
             let mut converted = Vec::with_capacity(fields.len());
             for (key, value) in fields {
                 if !is_name(key) {
-                    return Err("a tool's field names are letters, digits, `_`, `-`, `.`, `$` and spaces".into());
+                    return Err(
+                        "the field names of tools and of arguments are letters, digits, `_`, `-`, `.`, `$` and spaces"
+                            .into(),
+                    );
                 }
                 converted.push((key.clone(), convert(value, depth + 1)?));
             }
@@ -45,7 +48,8 @@ fn convert(json: &serde_json::Value, depth: usize) -> Result<Value, String> {
     })
 }
 
-fn is_name(text: &str) -> bool {
+/// Whether a text spells no more than a name.
+pub fn is_name(text: &str) -> bool {
     text.chars().all(|c| c.is_alphanumeric() || "_-.$ ".contains(c))
 }
 

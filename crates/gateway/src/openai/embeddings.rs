@@ -24,6 +24,8 @@ pub(crate) struct Request {
     /// `query` or `passage`, for models that tell them apart (as several embedding servers name it).
     #[serde(default)]
     input_type: Option<InputType>,
+    #[serde(default)]
+    dimensions: Option<u32>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
 }
@@ -53,6 +55,7 @@ pub(crate) async fn embed(
         model: request.model,
         texts: request.input.into_vec(),
         query: request.input_type.map(|kind| matches!(kind, InputType::Query)),
+        dimensions: request.dimensions,
     };
     let embedded = app.serving.embed(&principal, call).await?;
     let data: Vec<Value> = embedded

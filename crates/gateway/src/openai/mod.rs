@@ -1,8 +1,11 @@
-//! The OpenAI API: chat completions, embeddings, models.
+//! The OpenAI API: chats, completions, embeddings, models.
 
 mod chat;
+mod choices;
+mod completions;
 mod embeddings;
 mod models;
+mod sampling;
 mod wire;
 
 use std::sync::Arc;
@@ -19,5 +22,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/v1/models", get(models::list))
         .route("/v1/models/{model}", get(models::show))
         .route("/v1/chat/completions", post(chat::complete))
+        .route("/v1/completions", post(completions::complete))
         .route("/v1/embeddings", post(embeddings::embed))
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use base::Usage;
 use engine::template::ChatTemplate;
-use engine::{CacheSalt, ChatRequest, EngineError, Finish, Sampling};
+use engine::template::Piece;
+use engine::{CacheSalt, ChatRequest, EngineError, Finish, Tools, Written};
 
 use super::link::{Out, say};
 use super::model::{Drawn, Entry, Model, StepError};
@@ -22,7 +23,8 @@ pub struct Chats<'a, M: Model> {
     model: M,
     setup: Setup,
     context_tokens: usize,
-    template: ChatTemplate,
+    /// None in a model that only continues texts.
+    template: Option<ChatTemplate>,
     slots: Vec<Slot>,
     runs: Vec<Run<M::Sampler>>,
     clock: u64,
@@ -43,6 +45,9 @@ struct Run<S> {
     tokens_max: u32,
     sampler: S,
     text: TextOut,
+    logprobs: Option<usize>,
+    /// Tokens whose text did not go out yet.
+    told: Vec<Written>,
     credit: u32,
     paused: Option<Instant>,
 }
@@ -67,7 +72,7 @@ impl<S> Run<S> {
 
 impl<'a, M: Model> Chats<'a, M> {
     /// Chats with `model`, rendered by `template`.
-    pub fn new(model: M, setup: Setup, template: ChatTemplate, out: Out<'a>) -> Self {
+    pub fn new(model: M, setup: Setup, template: Option<ChatTemplate>, out: Out<'a>) -> Self {
         let slots = vec![Slot::default(); setup.slots as usize];
         let context_tokens = model.hello().context_tokens as usize;
         Self { model, setup, context_tokens, template, slots, runs: Vec::new(), clock: 0, out }
@@ -152,20 +157,19 @@ impl<'a, M: Model> Chats<'a, M> {
 
     fn tokens(&self, prompt: Prompt) -> Result<Vec<i32>, Refusal> {
         let invalid = |reason: &str| Refusal::Invalid(reason.into());
-        let tools = prompt.tools.map(|tools| serde_json::from_str(&tools)).transpose();
-        let request = ChatRequest {
-            messages: prompt.messages,
-            tools: tools.map_err(|_| invalid("the tools are no JSON"))?,
-            sampling: Sampling::default(),
-            tokens_max: 0,
-            stop: Vec::new(),
-            schema: None,
-            salt: CacheSalt([0; 16]),
+        let pieces = match (prompt.text, &self.template) {
+            (Some(text), _) => vec![Piece { text, data: true }],
+            (None, Some(template)) => {
+                let tools = prompt.tools.map_or(Ok(Tools::default()), |tools| serde_json::from_str(&tools));
+                let tools = tools.map_err(|_| invalid("the tools are no JSON"))?;
+                let request = ChatRequest { tools, ..ChatRequest::new(prompt.messages, CacheSalt([0; 16])) };
+                template.render(&request).map_err(|error| match error {
+                    EngineError::Invalid(reason) => Refusal::Invalid(reason),
+                    other => Refusal::Invalid(other.to_string()),
+                })?
+            }
+            (None, None) => return Err(invalid("the model has no chat template: it only continues texts")),
         };
-        let pieces = self.template.render(&request).map_err(|error| match error {
-            EngineError::Invalid(reason) => Refusal::Invalid(reason),
-            other => Refusal::Invalid(other.to_string()),
-        })?;
         let tokens = self.model.tokens(&pieces);
         if tokens.is_empty() { Err(invalid("the chat is empty")) } else { Ok(tokens) }
     }
@@ -199,6 +203,8 @@ impl<'a, M: Model> Chats<'a, M> {
             tokens_max: job.tokens_max,
             sampler,
             text: TextOut::new(job.stop),
+            logprobs: job.logprobs.map(|top| top as usize),
+            told: Vec::new(),
             credit: self.setup.ahead_max,
             paused: None,
         });
@@ -296,11 +302,14 @@ impl<'a, M: Model> Chats<'a, M> {
             Ok(Drawn::Token(token)) => {
                 run.drawn = Some(token);
                 run.written += 1;
+                if let Some(top) = run.logprobs {
+                    run.told.push(self.model.written(entry, token, top));
+                }
                 let text = run.text.push(&self.model.bytes(token));
                 if !text.is_empty() {
                     run.credit = run.credit.saturating_sub(1);
                     run.paused = (run.credit == 0).then(Instant::now);
-                    say(self.out, &FromChild::Text(id, text))?;
+                    say(self.out, &FromChild::Text(id, text, std::mem::take(&mut run.told)))?;
                 }
                 // The next step would compute this token, one place after all that the slot holds.
                 let full = self.slots[run.slot].tokens.len() >= self.context_tokens;
@@ -315,10 +324,11 @@ impl<'a, M: Model> Chats<'a, M> {
         };
         let Some(finish) = finish else { return Ok(()) };
         let rest = run.text.finish();
+        let told = std::mem::take(&mut run.told);
         let usage = run.usage();
         self.end(at);
         if !rest.is_empty() {
-            say(self.out, &FromChild::Text(id, rest))?;
+            say(self.out, &FromChild::Text(id, rest, told))?;
         }
         say(self.out, &FromChild::Done(id, finish, usage))
     }

@@ -6,6 +6,7 @@
 //! with what they let through.
 
 use engine::template::Piece;
+use engine::{Likelihood, Written};
 
 use super::model::{Drawn, Entry, Model, StepError};
 use crate::Role;
@@ -125,6 +126,12 @@ impl Model for Echo {
 
     fn draw(&mut self, (): &mut (), at: usize) -> Result<Drawn, String> {
         self.outcomes.get(at).copied().ok_or_else(|| "nothing was computed".into())
+    }
+
+    fn written(&self, _: usize, token: i32, top: usize) -> Written {
+        // Nothing else could follow.
+        let sure = Likelihood { bytes: self.bytes(token), logprob: 0.0 };
+        Written { top: vec![sure.clone(); top.min(1)], token: sure }
     }
 
     fn embed(&mut self, text: &str) -> Result<(Vec<f32>, u32), String> {

@@ -122,16 +122,12 @@ fn serve<M: Model>(
     from: std::fs::File,
     out: &mut dyn Write,
 ) -> Result<(), String> {
-    let template = match role {
-        Role::Embed => None,
-        Role::Chat => {
-            let (inside, bos, eos) = model.template().unwrap_or_default();
-            let source = setup.chat_template.as_deref().unwrap_or(&inside);
-            if source.is_empty() {
-                return Err("the model's file has no chat template".into());
-            }
-            Some(ChatTemplate::compile(source, &bos, &eos).map_err(|error| error.to_string())?)
-        }
+    let (inside, bos, eos) = model.template().unwrap_or_default();
+    let source = setup.chat_template.as_deref().unwrap_or(&inside);
+    let template = if role == Role::Embed || source.is_empty() {
+        None
+    } else {
+        Some(ChatTemplate::compile(source, &bos, &eos).map_err(|error| error.to_string())?)
     };
     let mut hello = model.hello();
     hello.walls = standing;
@@ -142,9 +138,9 @@ fn serve<M: Model>(
     let inbox = link::inbox(from).map_err(|error| error.to_string())?;
     link::say(out, &FromChild::Hello(hello)).map_err(|error| error.to_string())?;
     out.flush().map_err(|error| error.to_string())?;
-    let outcome = match template {
-        Some(template) => chats::Chats::new(model, setup, template, out).serve(&inbox),
-        None => embeds::serve(model, &inbox, out),
+    let outcome = match role {
+        Role::Chat => chats::Chats::new(model, setup, template, out).serve(&inbox),
+        Role::Embed => embeds::serve(model, &inbox, out),
     };
     outcome.map_err(|error| error.to_string())
 }

@@ -1,6 +1,7 @@
 //! What the child needs of a model. llama.cpp is one; the echo, with which everything around the model is tested, is
 //! the other.
 
+use engine::Written;
 use engine::template::Piece;
 
 use crate::wire::{ChatJob, Hello};
@@ -77,6 +78,9 @@ pub trait Model {
     /// # Errors
     /// Why nothing can be drawn.
     fn draw(&mut self, sampler: &mut Self::Sampler, at: usize) -> Result<Drawn, String>;
+
+    /// How likely a token was that was just drawn from entry `at`, and the `top` likeliest ones there.
+    fn written(&self, at: usize, token: i32, top: usize) -> Written;
 
     /// Embeds one text, with its tokens before any cut.
     ///

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use engine::template::Piece;
+use engine::{Likelihood, Written};
 use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::context::params::{LlamaContextParams, LlamaPoolingType};
 use llama_cpp_2::llama_backend::{LlamaBackend, load_backends_from_path};
@@ -15,6 +16,7 @@ use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use llama_cpp_2::token::data::LlamaTokenData;
 use llama_cpp_2::token::data_array::LlamaTokenDataArray;
+use llama_cpp_2::token::logit_bias::LlamaLogitBias;
 use llama_cpp_2::{DecodeError, json_schema_to_grammar, list_llama_ggml_backend_devices};
 
 use super::cores;
@@ -186,6 +188,15 @@ impl<'a> Native<'a> {
         }
     }
 
+    fn biases(&self, biases: &[(u32, f32)]) -> Result<LlamaSampler, String> {
+        let n_vocab = self.model.n_vocab();
+        let biases = biases.iter().map(|&(token, bias)| match i32::try_from(token) {
+            Ok(token) if token < n_vocab => Ok(LlamaLogitBias::new(LlamaToken(token), bias)),
+            _ => Err(format!("the model has {n_vocab} tokens, and `{token}` is none of them")),
+        });
+        Ok(LlamaSampler::logit_bias(n_vocab, &biases.collect::<Result<Vec<_>, _>>()?))
+    }
+
     fn sequence(&self, sequence: usize) -> i32 {
         i32::try_from(sequence).unwrap_or(0)
     }
@@ -253,6 +264,9 @@ impl Model for Native<'_> {
         };
         let sampling = &job.sampling;
         let mut parts = Vec::new();
+        if !sampling.logit_bias.is_empty() {
+            parts.push(self.biases(&sampling.logit_bias)?);
+        }
         if sampling.frequency_penalty != 0.0 || sampling.presence_penalty != 0.0 {
             let last = i32::try_from(self.hello.context_tokens).unwrap_or(i32::MAX);
             let (frequency, presence) = (sampling.frequency_penalty, sampling.presence_penalty);
@@ -318,6 +332,30 @@ impl Model for Native<'_> {
             }
         };
         if self.model.vocab().is_eog(token) { Ok(Drawn::End) } else { Ok(Drawn::Token(token.0)) }
+    }
+
+    fn written(&self, at: usize, token: i32, top: usize) -> Written {
+        let logits = self.context.get_logits_ith(i32::try_from(at).unwrap_or(0));
+        let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let mass: f64 = logits.iter().map(|logit| f64::from(logit - highest).exp()).sum();
+        let likelihood = |token: usize| Likelihood {
+            bytes: self.bytes(i32::try_from(token).unwrap_or(0)),
+            logprob: logits
+                .get(token)
+                .map_or(f32::NEG_INFINITY, |logit| (f64::from(logit - highest) - mass.ln()) as f32),
+        };
+        let mut places: Vec<usize> = (0..logits.len()).collect();
+        let top = top.min(places.len());
+        let by_logit = |a: &usize, b: &usize| logits[*b].total_cmp(&logits[*a]).then(a.cmp(b));
+        if top > 0 && top < places.len() {
+            places.select_nth_unstable_by(top - 1, by_logit);
+        }
+        places.truncate(top);
+        places.sort_by(by_logit);
+        Written {
+            token: likelihood(usize::try_from(token).unwrap_or(usize::MAX)),
+            top: places.into_iter().map(likelihood).collect(),
+        }
     }
 
     fn embed(&mut self, text: &str) -> Result<(Vec<f32>, u32), String> {

@@ -96,8 +96,8 @@ pub(crate) fn messages(
         user.push_str(&format!("[{number}] {}{state}\n| {body}\n\n", marks::disarm(&place.replace('\n', " "))));
     }
     user.push_str(&format!("{}: {question}", words.question));
-    let mut messages = vec![engine::Message { role: engine::Role::System, content: system }];
+    let mut messages = vec![engine::Message::new(engine::Role::System, system)];
     messages.extend_from_slice(history);
-    messages.push(engine::Message { role: engine::Role::User, content: user });
+    messages.push(engine::Message::new(engine::Role::User, user));
     messages
 }
