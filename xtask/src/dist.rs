@@ -14,7 +14,7 @@ use crate::{house, licences};
 /// Files and folders of the repository that go along as they are.
 const FILES: [&str; 7] =
     ["LICENSE", "README.md", "README.ko.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "models.toml", "settings.toml"];
-const FOLDERS: [&str; 3] = ["docs", "examples", "suites"];
+const FOLDERS: [&str; 4] = ["console/vendor/LICENSES", "docs", "examples", "suites"];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
