@@ -6,6 +6,7 @@ import sys
 NEXTEST = re.compile(r"Summary \[.*\] +\d+ tests? run: (.*)")
 CARGO = re.compile(r"^test result: \w+\. (.*?); finished")
 PYTEST = re.compile(r"^=* ?(.*\d+ (?:passed|failed|skipped|error).*) in [\d.]+s.* ?=*$")
+NODE = re.compile(r"^(?:#|ℹ) ((?:pass|fail|skipped) \d+)$")
 PLAIN = re.compile(r"^(\d+ passed, \d+ failed)$")
 COUNT = re.compile(r"(\d+) (passed|failed|skipped|ignored|errors?|timed out)")
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -16,8 +17,10 @@ def add(path: str, totals: dict[str, int]) -> None:
         for line in log:
             line = ESCAPES.sub("", line).strip()
             found = NEXTEST.search(line) or CARGO.search(line) or PYTEST.search(line) or PLAIN.search(line)
-            for number, what in COUNT.findall(found.group(1)) if found else []:
-                kind = {"passed": "passed", "skipped": "skipped", "ignored": "skipped"}.get(what, "failed")
+            node = NODE.search(line)
+            counted = [node.group(1).split()[::-1]] if node else COUNT.findall(found.group(1)) if found else []
+            for number, what in counted:
+                kind = {"passed": "passed", "pass": "passed", "skipped": "skipped", "ignored": "skipped"}.get(what, "failed")
                 totals[kind] += int(number)
 
 

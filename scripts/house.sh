@@ -45,9 +45,17 @@ missing_packages() {
   has ip || [ -x /sbin/ip ] || echo iproute2
 }
 
+# The same for what only the tests need: what runs on Node, and a browser for the console.
+missing_test_packages() {
+  has node || echo nodejs
+  has npm || echo npm
+  has chromium || echo chromium
+}
+
+# With the names of further lists.
 install_packages() {
   local missing
-  mapfile -t missing < <(missing_packages)
+  mapfile -t missing < <(missing_packages; "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
   has apt-get || fail "install these first (this is no Debian): ${missing[*]}"
   say "installing with apt: ${missing[*]}"

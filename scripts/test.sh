@@ -52,7 +52,7 @@ stage() {
   "$@" 2>&1 | tee "$LOGS/$name.log" || FAILED+=("$name")
 }
 
-install_packages
+install_packages missing_test_packages
 install_rust
 install_lints
 install_python_packages
@@ -61,6 +61,7 @@ rm -f "$LOGS"/*.log
 
 cd "$ROOT" || exit 1
 stage check cargo xtask check
+stage console bash scripts/console.sh
 build
 stage outside "$PYTHON/bin/python" -m pytest tests --ignore tests/real --color no
 if [ "${DURE_SKIP_REAL:-}" = 1 ]; then

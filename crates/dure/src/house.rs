@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use gateway::{App, Bounds, OperatorKey};
+use gateway::{App, Bounds, Console, OperatorKey};
 use store::{DataLock, Schema, Store};
 use tokio::task::JoinHandle;
 
@@ -98,6 +98,10 @@ impl House {
                 body_bytes_max: settings.server.body_bytes_max,
                 requests_max: settings.server.requests_max,
                 hosts: settings.server.hosts.clone(),
+            },
+            console: match settings.server.console_dir.as_str() {
+                "" => Console::Embedded,
+                folder => Console::Folder(folder.into()),
             },
         });
         Ok(Self { app, store, following })

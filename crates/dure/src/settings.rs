@@ -43,6 +43,7 @@ pub struct Server {
     pub body_bytes_max: usize,
     pub requests_max: usize,
     pub drain_s: u64,
+    pub console_dir: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::error::ApiError;
-use crate::{health, host, manage, openai};
+use crate::{Console, console, health, host, manage, openai};
 
 /// Bounds of the door.
 #[derive(Debug, Clone)]
@@ -74,6 +74,8 @@ pub struct App {
     pub operator: OperatorKey,
     /// Bounds.
     pub bounds: Bounds,
+    /// The page at `/`.
+    pub console: Console,
 }
 
 /// All doors.
@@ -83,6 +85,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(openai::routes())
         .nest("/api/v1", manage::routes())
         .merge(health::routes())
+        .merge(console::routes())
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(DefaultBodyLimit::max(app.bounds.body_bytes_max))

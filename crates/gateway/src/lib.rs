@@ -5,6 +5,7 @@
 
 mod app;
 mod caller;
+mod console;
 mod error;
 mod health;
 mod host;
@@ -14,4 +15,5 @@ mod serve;
 mod stream;
 
 pub use app::{App, Bounds, OperatorKey, router};
+pub use console::Console;
 pub use serve::{ServeError, serve};
