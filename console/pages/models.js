@@ -14,7 +14,8 @@ import { complain, say } from "../parts/notice.js";
 
 export function Models() {
   const loaded = useLoaded(() => list("/api/v1/models"), []);
-  const settings = useLoaded((signal) => call("GET", "/api/v1/status", undefined, signal).catch(() => null), []);
+  // How much memory each takes is told to those who may watch the house.
+  const memory = useLoaded((signal) => call("GET", "/api/v1/metrics", undefined, signal).then(memoryOf, () => new Map()), []);
   useEffect(() => {
     if (arrived.value) loaded.again();
   }, [arrived.value]);
@@ -24,19 +25,22 @@ export function Models() {
       const here = models.filter((model) => model.installed);
       const rest = models.filter((model) => !model.installed);
       return html`
-        <section><h2>${t("models.here")}</h2>${here.length ? html`<${List} models=${here} status=${settings.value} changed=${loaded.again} />` : html`<p class="hint">${t("models.none")}</p>`}</section>
-        ${rest.length > 0 && html`<section><h2>${t("models.catalogue")}</h2><${List} models=${rest} status=${settings.value} changed=${loaded.again} /></section>`}`;
+        <section><h2>${t("models.here")}</h2>${here.length ? html`<${List} models=${here} memory=${memory.value} changed=${loaded.again} />` : html`<p class="hint">${t("models.none")}</p>`}</section>
+        ${rest.length > 0 && html`<section><h2>${t("models.catalogue")}</h2><${List} models=${rest} memory=${memory.value} changed=${loaded.again} /></section>`}`;
     }}</${Show}>
   </div>`;
 }
 
-/** @param {{ models: any[], status: any, changed: () => void }} props */
-function List({ models, changed }) {
-  return html`<ul class="cards">${models.map((model) => html`<${Model} key=${model.name} model=${model} changed=${changed} />`)}</ul>`;
+/** @param {any} look @returns {Map<string, number>} */
+const memoryOf = (look) => new Map((look.metrics["dure_engine_resident_memory_bytes"]?.series ?? []).map((/** @type {any} */ one) => [one.labels.model, one.value]));
+
+/** @param {{ models: any[], memory: Map<string, number> | undefined, changed: () => void }} props */
+function List({ models, memory, changed }) {
+  return html`<ul class="cards">${models.map((model) => html`<${Model} key=${model.name} model=${model} memory=${memory?.get(model.name) ?? 0} changed=${changed} />`)}</ul>`;
 }
 
-/** @param {{ model: any, changed: () => void }} props */
-function Model({ model, changed }) {
+/** @param {{ model: any, memory: number, changed: () => void }} props */
+function Model({ model, memory, changed }) {
   const [asking, setAsking] = useState(false);
   const [removing, setRemoving] = useState(false);
   const state = pulls.value[model.name];
@@ -59,6 +63,7 @@ function Model({ model, changed }) {
     installed ? t("models.parameters", { n: number(installed.metadata.parameters / 1e6, 0) }) : "",
     installed?.metadata.quantisation ?? "",
     context ? t("models.context", { n: context }) : "",
+    memory ? t("models.memory", { size: size(memory) }) : "",
     model.licence.name,
   ].filter(Boolean);
   return html`<li class="card">

@@ -253,6 +253,7 @@ export default {
   "models.kind.chat": "Writes answers",
   "models.kind.embedding": "Finds by meaning",
   "models.parameters": "{n} million weights",
+  "models.memory": "takes {size} of memory now",
   "models.context": "{n} tokens at once",
   "models.languages": "Languages: {languages}",
   "models.pull": "Pull",

@@ -103,7 +103,7 @@ def test_an_answer_is_stopped_in_its_middle_and_asked_again(city: City, visit: V
     page = visit.page(city.reader)
     slow = page.context.new_cdp_session(page)
     slow.send("Network.enable")
-    page.get_by_label("라우트 또는 모델").select_option("fake")
+    page.get_by_label("경로 또는 모델").select_option("fake")
     question = "강을 따라 흐르는 물 " * 400
     page.get_by_label("질문", exact=True).fill(question)
     conditions = {"offline": False, "latency": 0, "uploadThroughput": -1}
@@ -160,8 +160,8 @@ def test_nothing_is_wider_than_a_phone(city: City, visit: Visit) -> None:
         expect(page.locator("main .waiting")).to_have_count(0)
         assert overflow(page) <= 0, place
     page.get_by_role("button", name="메뉴").click()
-    page.get_by_role("dialog").get_by_role("link", name="라우트").click()
-    expect(page.get_by_role("heading", name="라우트", level=1)).to_be_visible()
+    page.get_by_role("dialog").get_by_role("link", name="경로").click()
+    expect(page.get_by_role("heading", name="경로", level=1)).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
 
@@ -174,7 +174,7 @@ def test_all_is_done_by_keyboard_alone(city: City, visit: Visit) -> None:
     page.keyboard.type(city.administrator)
     page.keyboard.press("Enter")
     expect(page.get_by_label("질문", exact=True)).to_be_focused()
-    page.get_by_label("라우트 또는 모델").select_option("records")
+    page.get_by_label("경로 또는 모델").select_option("records")
     page.get_by_label("질문", exact=True).focus()
     page.keyboard.type(QUESTION)
     page.keyboard.press("Enter")

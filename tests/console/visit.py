@@ -75,7 +75,7 @@ class City:
 def asked(page: Page, question: str, route: str | None = None) -> None:
     """Asks, and waits for the end of the answer."""
     if route:
-        page.get_by_label("라우트 또는 모델").select_option(route)
+        page.get_by_label("경로 또는 모델").select_option(route)
     page.get_by_label("질문", exact=True).fill(question)
     page.get_by_label("질문", exact=True).press("Enter")
     expect(page.locator(".turn").last.get_by_role("button", name="다시 묻기")).to_be_enabled()
