@@ -18,14 +18,11 @@ import { keep, kept } from "./kept.js";
 /** @type {import("../vendor/signals-core.js").Signal<Me | null>} */
 export const me = signal(null);
 /** Why one is signed out: nothing happened yet, on one's own wish, or the key is no longer known. */
-export const left = signal(/** @type {"" | "out" | "revoked"} */ (""));
+export const left = signal(whyLeft());
 /** Whether a kept key is being looked at. */
 export const looking = signal(true);
 export const administers = computed(() => me.value?.administers ?? false);
 export const changesModels = computed(() => me.value?.changesModels ?? false);
-/** Whether this device keeps the key. */
-export const stays = signal(kept("key") !== null);
-
 /** Looks at the key that this tab or this device keeps. */
 export async function resume() {
   const found = tabKey() ?? kept("key");
@@ -45,7 +42,6 @@ export async function enter(shown, stay) {
     batch(() => {
       me.value = answer;
       left.value = "";
-      stays.value = stay;
     });
   } catch (error) {
     key.value = null;
@@ -59,17 +55,30 @@ export async function enter(shown, stay) {
   keep("key", stay ? shown : null);
 }
 
-/** Signs out, and forgets the key here. @param {"out" | "revoked"} [why] */
+/** Signs out. The page is loaded anew, so that nothing that was on it stays. @param {"out" | "revoked"} [why] */
 export function leave(why = "out") {
   forget();
-  left.value = why;
+  try {
+    sessionStorage.setItem("dure.left", why);
+  } catch {
+    // Then nobody is told why.
+  }
+  location.replace("/");
+}
+
+/** @returns {"" | "out" | "revoked"} */
+function whyLeft() {
+  try {
+    const why = sessionStorage.getItem("dure.left");
+    sessionStorage.removeItem("dure.left");
+    return why === "out" || why === "revoked" ? why : "";
+  } catch {
+    return "";
+  }
 }
 
 function forget() {
-  batch(() => {
-    key.value = null;
-    me.value = null;
-  });
+  key.value = null;
   keep("key", null);
   try {
     sessionStorage.clear();

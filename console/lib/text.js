@@ -56,6 +56,12 @@ export const number = (value, digits = 0) => value.toLocaleString(locale(), { ma
 /** @param {number} part */
 export const percent = (part) => part.toLocaleString(locale(), { style: "percent", maximumFractionDigits: 0 });
 
+/** A large number in short: 630M, 6.3억. @param {number} value */
+export const short = (value) => value.toLocaleString(locale(), { notation: "compact", maximumFractionDigits: 1 });
+
+/** What a language is called, by its code. @param {string} code */
+export const languageName = (code) => new Intl.DisplayNames([locale()], { type: "language" }).of(code) ?? code;
+
 /** Bytes as people say them. @param {number} bytes */
 export function size(bytes) {
   const units = ["B", "KB", "MB", "GB", "TB"];

@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../lib/html.js";
 import { call, list } from "../lib/api.js";
 import { arrived, pull, pulls } from "../lib/pulls.js";
 import { changesModels } from "../lib/session.js";
-import { known, number, percent, size, t } from "../lib/text.js";
+import { known, languageName, percent, short, size, t } from "../lib/text.js";
 import { address } from "../answer/markdown.js";
 import { Confirm, Dialog } from "../parts/dialog.js";
 import { Head } from "../parts/head.js";
@@ -60,7 +60,7 @@ function Model({ model, memory, changed }) {
   const facts = [
     t(`models.kind.${/** @type {"chat" | "embedding"} */ (model.kind)}`),
     size(model.size),
-    installed ? t("models.parameters", { n: number(installed.metadata.parameters / 1e6, 0) }) : "",
+    installed ? t("models.parameters", { n: short(installed.metadata.parameters) }) : "",
     installed?.metadata.quantisation ?? "",
     context ? t("models.context", { n: context }) : "",
     memory ? t("models.memory", { size: size(memory) }) : "",
@@ -71,7 +71,7 @@ function Model({ model, memory, changed }) {
       <h3>${model.title}</h3>
       <p class="detail"><code>${model.name}</code></p>
       <p class="facts">${facts.map((fact) => html`<span>${fact}</span>`)}</p>
-      ${languages.length > 0 && html`<p class="hint">${t("models.languages", { languages: languages.slice(0, 8).join(", ") })}</p>`}
+      ${languages.length > 0 && html`<p class="hint">${t("models.languages", { languages: languages.slice(0, 8).map(languageName).join(", ") })}</p>`}
       ${state && html`<div class="card-progress">
         ${state.error
           ? html`<p class="callout bad" role="alert">${state.error.text} ${state.error.detail}</p>`

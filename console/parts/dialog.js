@@ -1,27 +1,34 @@
 // A dialog of the browser's own kind: it traps the focus, gives it back, and Escape closes it.
 
-import { html, useEffect, useRef } from "../lib/html.js";
+import { html, useEffect, useRef, useState } from "../lib/html.js";
 import { t } from "../lib/text.js";
 import { Icon } from "./icon.js";
+
+let last = 0;
 
 /** @param {{ title: string, close: () => void, children?: unknown, wide?: boolean }} props */
 export function Dialog({ title, close, children, wide }) {
   const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
     const dialog = element.current;
-    if (dialog && !dialog.open) dialog.showModal();
+    dialog?.showModal();
+    // To what is to be filled in, or else to what does no harm.
+    /** @type {HTMLElement | null | undefined} */
+    const first = dialog?.querySelector(".dialog-content :is(input, textarea, select)") ?? dialog?.querySelector(".actions button");
+    first?.focus();
     return () => dialog?.close();
   }, []);
+  const [id] = useState(() => `dialog-${(last += 1)}`);
   const outside = (/** @type {MouseEvent} */ event) => {
     if (event.target === element.current) close();
   };
-  return html`<dialog ref=${element} class=${wide ? "dialog wide" : "dialog"} aria-labelledby="dialog-title" onCancel=${(/** @type {Event} */ event) => {
+  return html`<dialog ref=${element} class=${wide ? "dialog wide" : "dialog"} aria-labelledby=${id} onCancel=${(/** @type {Event} */ event) => {
     event.preventDefault();
     close();
   }} onMouseDown=${outside}>
     <div class="dialog-body">
-      <header><h2 id="dialog-title">${title}</h2><button type="button" class="quiet icon-only" aria-label=${t("close")} onClick=${close}><${Icon} name="close" /></button></header>
-      ${children}
+      <header><h2 id=${id}>${title}</h2><button type="button" class="quiet icon-only" aria-label=${t("close")} onClick=${close}><${Icon} name="close" /></button></header>
+      <div class="dialog-content">${children}</div>
     </div>
   </dialog>`;
 }

@@ -69,10 +69,7 @@ function Side({ current, help }) {
       <div class="who">
         <span><strong>${me.value?.name || t("who.key")}</strong><span class="detail">${[me.value?.tenant, administers.value ? t("who.admin") : ""].filter(Boolean).join(" · ")}</span></span>
         <button type="button" class="quiet icon-only" aria-label=${t("help")} title=${t("help")} onClick=${help}><${Icon} name="question" /></button>
-        <button type="button" class="quiet icon-only" aria-label=${t("signout")} title=${t("signout")} onClick=${() => {
-          begin();
-          leave();
-        }}><${Icon} name="out" /></button>
+        <button type="button" class="quiet icon-only" aria-label=${t("signout")} title=${t("signout")} onClick=${() => leave()}><${Icon} name="out" /></button>
       </div>
       <div class="row"><${Language} /><${ThemeChoice} /></div>
     </div>`;

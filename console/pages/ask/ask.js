@@ -1,7 +1,7 @@
 // Asking: the conversation, the field to write in, and beside them the records that an answer stands on.
 
 import { html, useEffect, useRef } from "../../lib/html.js";
-import { callable, chosen, isRoute, refresh } from "../../lib/callable.js";
+import { callable, callableOf, chosen, isRoute, refresh } from "../../lib/callable.js";
 import { become, go, place } from "../../lib/place.js";
 import { administers } from "../../lib/session.js";
 import { t } from "../../lib/text.js";
@@ -77,9 +77,11 @@ function lead() {
 
 function Empty() {
   const route = isRoute(chosen.value);
+  const corpora = callableOf(chosen.value)?.corpora ?? [];
   return html`<div class="ask-empty">
     <h2>${t("ask.heading")}</h2>
     <p>${callable.value?.length === 0 ? t("ask.nothing") : route ? t("ask.lead.route") : t("ask.lead.model")}</p>
+    ${corpora.length > 0 && html`<p class="hint">${t("ask.from", { corpora: corpora.join(", ") })}</p>`}
     ${route && !draft.value && html`<ul class="legend">
       <li><span class="cite sample" aria-hidden="true">1</span><span>${t("ask.legend.mark")}</span></li>
       <li><span class="unsupported" aria-hidden="true">${t("ask.legend.sample")}</span><span>${t("ask.legend.unsupported")}</span></li>

@@ -5,7 +5,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../../lib/html.js";
 import { annotated, parse, plain } from "../../answer/markdown.js";
 import { Prose } from "../../answer/prose.js";
 import { told } from "../../lib/api.js";
-import { isRoute } from "../../lib/callable.js";
+import { callableOf, isRoute } from "../../lib/callable.js";
 import { copy } from "../../lib/copy.js";
 import { day, seconds, t } from "../../lib/text.js";
 import { Icon } from "../../parts/icon.js";
@@ -32,7 +32,7 @@ export function TurnView({ turn, again, edit }) {
       : html`<div class=${turn.question.length > LONG ? "question long" : "question"}><h2>${plain(turn.question)}</h2>
           ${!running && html`<button type="button" class="quiet icon-only small reveal" aria-label=${t("turn.edit")} title=${t("turn.edit")} disabled=${busy.value} onClick=${() => setEditing(true)}><${Icon} name="edit" /></button>`}</div>`}
     <div class="answer" aria-busy=${running}>
-      ${turn.state === "waiting" && html`<p class="thinking"><span></span>${isRoute(turn.model) ? t("turn.searching") : t("turn.thinking")}</p>`}
+      ${turn.state === "waiting" && html`<${Waiting} turn=${turn} />`}
       ${turn.kind === "abstained" && html`<p class="verdict"><${Icon} name="question" />${t("answer.abstained")}</p>`}
       <${Answer} turn=${turn} running=${running} />
       ${trouble && html`<div class="failure" role="alert"><${Icon} name="warning" /><div><p>${trouble.text}</p>${trouble.detail && html`<p class="detail">${trouble.detail}</p>`}</div></div>`}
@@ -45,6 +45,16 @@ export function TurnView({ turn, again, edit }) {
     </div>
     ${!running && html`<${Foot} turn=${turn} again=${again} />`}
   </li>`;
+}
+
+/** @param {{ turn: Turn }} props */
+function Waiting({ turn }) {
+  const [passed, setPassed] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => setPassed((before) => before + 1), 1000);
+    return () => clearInterval(timer);
+  }, []);
+  return html`<p class="thinking"><span></span>${isRoute(turn.model) ? t("turn.searching") : t("turn.thinking")}${passed > 2 && html`<time>${t("time.seconds", { s: passed })}</time>`}</p>`;
 }
 
 /** @param {{ turn: Turn, running: boolean }} props */
@@ -99,6 +109,7 @@ function Extract({ turn }) {
 /** @param {{ turn: Turn, again: () => void }} props */
 function Foot({ turn, again }) {
   const [copied, setCopied] = useState(false);
+  const behind = turn.kind === "generated" ? callableOf(turn.model)?.model : "";
   const take = async () => {
     setCopied(await copy(turn.text));
     setTimeout(() => setCopied(false), 2000);
@@ -107,6 +118,7 @@ function Foot({ turn, again }) {
     <p>
       ${turn.text && html`<span class=${`whose ${turn.kind}`}>${t(`whose.${turn.kind}`)}</span>`}
       <span>${isRoute(turn.model) ? t("foot.route", { name: turn.model }) : t("foot.model", { name: turn.model })}</span>
+      ${behind && html`<span>${t("foot.model", { name: behind })}</span>`}
       ${turn.first !== null && html`<span title=${t("foot.first.hint")}>${t("foot.first", { time: seconds(turn.first) })}</span>`}
       <span>${t("foot.all", { time: seconds(turn.took) })}</span>
       ${turn.usage && html`<span title=${t("foot.tokens.hint", { prompt: turn.usage.prompt_tokens, completion: turn.usage.completion_tokens })}>${t("foot.tokens", { n: turn.usage.prompt_tokens + turn.usage.completion_tokens })}</span>`}
