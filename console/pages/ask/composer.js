@@ -9,6 +9,13 @@ import { busy, id, stop, turns } from "./conversation.js";
 /** What is written and not yet sent. */
 export const draft = signal("");
 
+/**
+ * Whether a key sends what is written. While a syllable is being composed, Enter ends the syllable; Safari says so only by
+ * the number 229.
+ * @param {KeyboardEvent} event
+ */
+export const sends = (event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229;
+
 /** @param {{ send: (question: string) => void }} props */
 export function Composer({ send }) {
   const field = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
@@ -30,8 +37,7 @@ export function Composer({ send }) {
     field.current?.focus({ preventScroll: true });
   };
   const pressed = (/** @type {KeyboardEvent} */ event) => {
-    // While a syllable is being composed, Enter ends the syllable.
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+    if (sends(event)) submit(event);
   };
   const routes = callable.value?.filter((one) => one.route) ?? [];
   const models = callable.value?.filter((one) => !one.route) ?? [];

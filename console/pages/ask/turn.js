@@ -9,6 +9,7 @@ import { callableOf, isRoute } from "../../lib/callable.js";
 import { copy } from "../../lib/copy.js";
 import { day, seconds, t } from "../../lib/text.js";
 import { Icon } from "../../parts/icon.js";
+import { sends } from "./composer.js";
 import { busy } from "./conversation.js";
 import { isShown, show } from "./sources.js";
 
@@ -143,7 +144,7 @@ function Edit({ question, cancel, done }) {
     if (text.trim()) done(text.trim());
   };
   const pressed = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) submit(event);
+    if (sends(event)) submit(event);
     if (event.key === "Escape") {
       event.stopPropagation();
       cancel();
