@@ -9,6 +9,7 @@ import { moment, number, percent, seconds, size, t } from "../lib/text.js";
 import { Head } from "../parts/head.js";
 import { Icon } from "../parts/icon.js";
 import { Failure, Progress } from "../parts/loaded.js";
+import { Jobs } from "./jobs.js";
 import { Spark } from "../parts/spark.js";
 
 const EVERY_MS = 2_000;
@@ -63,6 +64,7 @@ export function Health() {
       ? html`<${State} look=${look} />
           <${Plots} samples=${samples} now=${now} />
           <div class="health-rest"><${Engines} now=${now} /><${Store} now=${now} /></div>
+          <${Jobs} />
           <${Errors} errors=${look.errors} />`
       : error === null && html`<p class="waiting" role="status">${t("loading")}</p>`}
   </div>`;

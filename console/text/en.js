@@ -381,6 +381,17 @@ export default {
   "health.status": "Status",
   "health.code": "Code",
 
+  "jobs": "Work",
+  "jobs.none": "Nothing runs in the background.",
+  "jobs.kind.add": "Reading records into {about}",
+  "jobs.kind.upload": "Reading uploads into {about}",
+  "jobs.kind.pull": "Pulling the model {about}",
+  "jobs.kind.import": "Taking in the model {about}",
+  "jobs.state.running": "running",
+  "jobs.state.done": "done",
+  "jobs.state.failed": "failed",
+  "jobs.state.cancelled": "cancelled",
+
   "welcome.heading": "From your records to a cited answer",
   "welcome.lead": "Three steps, a few minutes. Everything stays on this machine.",
   "welcome.nomodel": "No model is installed yet, so nothing could write an answer. Pull one first:",

@@ -382,6 +382,17 @@ export default {
   "health.status": "상태 코드",
   "health.code": "코드",
 
+  "jobs": "작업",
+  "jobs.none": "뒤에서 도는 작업이 없습니다.",
+  "jobs.kind.add": "{about}에 기록 넣기",
+  "jobs.kind.upload": "{about}에 올린 파일 읽기",
+  "jobs.kind.pull": "{about} 모델 받기",
+  "jobs.kind.import": "{about} 모델 들여오기",
+  "jobs.state.running": "진행 중",
+  "jobs.state.done": "끝남",
+  "jobs.state.failed": "실패",
+  "jobs.state.cancelled": "취소됨",
+
   "welcome.heading": "기록에서 근거 있는 답까지",
   "welcome.lead": "세 단계, 몇 분이면 됩니다. 모든 것은 이 장비 안에 머뭅니다.",
   "welcome.nomodel": "아직 모델이 없어 답을 쓸 수 없습니다. 먼저 하나를 받으세요:",
