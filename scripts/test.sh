@@ -63,6 +63,7 @@ cd "$ROOT" || exit 1
 stage check cargo xtask check
 stage console bash scripts/console.sh
 build
+cargo build --release --locked --package bench-gateway
 stage outside "$PYTHON/bin/python" -m pytest tests --ignore tests/real --color no
 if [ "${DURE_SKIP_REAL:-}" = 1 ]; then
   say "the stage with the real models is left out (DURE_SKIP_REAL=1)"
