@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use base::{Class, GroupId, KeyId, PersonId, Principal, Subject, TenantId};
 use jiff::Timestamp;
@@ -107,7 +108,7 @@ pub struct Tenancy {
     store: Arc<Store>,
     state: Arc<State>,
     /// Held while a change goes to the disk and then to memory, so that the two agree.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -147,6 +148,18 @@ impl State {
             quota.settle(reserved, used);
         }
     }
+
+    fn next_lease(&self, tenant: TenantId, tokens: u64) -> Option<u64> {
+        self.lock().quotas.get_mut(&tenant).map(|quota| quota.next_lease(tokens, Instant::now()))
+    }
+
+    /// The disk counts so many, or, if it could not be told, what it counted before.
+    fn leased(&self, tenant: TenantId, leased: Option<u64>) {
+        if let Some(quota) = self.lock().quotas.get_mut(&tenant) {
+            quota.leased = leased.unwrap_or(quota.leased);
+            quota.renewing = false;
+        }
+    }
 }
 
 impl Tenancy {
@@ -158,7 +171,9 @@ impl Tenancy {
         let mut inner = Inner::default();
         for row in rows::tenants(&store).await? {
             // What the disk counts as used may be a lease that a crash left open: it stays used.
-            inner.quotas.insert(row.id, Quota { limit: row.limit, used: row.used, reserved: 0, leased: row.used });
+            inner
+                .quotas
+                .insert(row.id, Quota { limit: row.limit, used: row.used, leased: row.used, ..Quota::default() });
             let tenant = Tenant {
                 id: row.id,
                 name: row.name,
@@ -194,7 +209,7 @@ impl Tenancy {
             inner.keys.insert(row.id, Key { info, hash: row.hash });
         }
         let state = Arc::new(State { inner: Mutex::new(inner) });
-        Ok(Self { store, state, changing: tokio::sync::Mutex::new(()) })
+        Ok(Self { store, state, changing: Arc::default() })
     }
 
     /// Finds out who sends `key`.
@@ -231,23 +246,18 @@ impl Tenancy {
     /// [`AdmissionError::Exhausted`] if fewer are left.
     pub async fn admit(&self, principal: &Principal, tokens_max: u64) -> Result<Admission, AdmissionError> {
         let tenant = principal.tenant;
-        match self.reserve(tenant, tokens_max)? {
-            Reserve::Done => return Ok(self.admission(tenant, tokens_max)),
-            Reserve::Refused { left } => return Err(AdmissionError::Exhausted { left, asked: tokens_max }),
-            Reserve::Lease(_) => {}
+        if let Some(admission) = self.reserve(tenant, tokens_max)? {
+            return Ok(admission);
         }
         let _changing = self.changing.lock().await;
         loop {
-            match self.reserve(tenant, tokens_max)? {
-                Reserve::Done => return Ok(self.admission(tenant, tokens_max)),
-                Reserve::Refused { left } => return Err(AdmissionError::Exhausted { left, asked: tokens_max }),
-                Reserve::Lease(leased) => {
-                    self.write_used(tenant, leased).await?;
-                    if let Some(quota) = self.state.lock().quotas.get_mut(&tenant) {
-                        quota.leased = leased;
-                    }
-                }
+            // Others may have waited for the same lease.
+            if let Some(admission) = self.reserve(tenant, tokens_max)? {
+                return Ok(admission);
             }
+            let leased = self.state.next_lease(tenant, tokens_max).ok_or(AdmissionError::NoTenant)?;
+            write_used(&self.store, tenant, leased).await?;
+            self.state.leased(tenant, Some(leased));
         }
     }
 
@@ -264,9 +274,10 @@ impl Tenancy {
                 let Some(quota) = inner.quotas.get_mut(&tenant) else { continue };
                 // Requests that still run keep their share leased.
                 quota.leased = quota.used.saturating_add(quota.reserved);
+                quota.renewing = false;
                 quota.leased
             };
-            self.write_used(tenant, counted).await?;
+            write_used(&self.store, tenant, counted).await?;
         }
         Ok(())
     }
@@ -512,24 +523,46 @@ impl Tenancy {
         names.iter().map(|name| Ok(self.group(tenant, name)?.id)).collect()
     }
 
-    fn reserve(&self, tenant: TenantId, tokens: u64) -> Result<Reserve, AdmissionError> {
-        let mut inner = self.state.lock();
-        Ok(inner.quotas.get_mut(&tenant).ok_or(AdmissionError::NoTenant)?.reserve(tokens))
+    /// Sets tokens aside, if the lease has them.
+    fn reserve(&self, tenant: TenantId, tokens: u64) -> Result<Option<Admission>, AdmissionError> {
+        let reserved = self.state.lock().quotas.get_mut(&tenant).ok_or(AdmissionError::NoTenant)?.reserve(tokens);
+        match reserved {
+            Reserve::Done => {}
+            Reserve::Soon => self.renew(tenant),
+            Reserve::Lease => return Ok(None),
+            Reserve::Refused { left } => return Err(AdmissionError::Exhausted { left, asked: tokens }),
+        }
+        Ok(Some(Admission { state: Arc::clone(&self.state), tenant, tokens }))
     }
 
-    fn admission(&self, tenant: TenantId, tokens: u64) -> Admission {
-        Admission { state: Arc::clone(&self.state), tenant, tokens }
+    /// Has the disk count more, while requests go on with what it counts already.
+    fn renew(&self, tenant: TenantId) {
+        let (store, state, changing) = (Arc::clone(&self.store), Arc::clone(&self.state), Arc::clone(&self.changing));
+        tokio::spawn(async move {
+            let _changing = changing.lock().await;
+            // Somebody who could not wait has done it, or the server stops and has written what was used.
+            if !state.lock().quotas.get(&tenant).is_some_and(|quota| quota.renewing) {
+                return;
+            }
+            let Some(leased) = state.next_lease(tenant, 0) else { return };
+            let written = write_used(&store, tenant, leased).await;
+            if let Err(error) = &written {
+                // Whoever needs more than is leased meets the same error and says so.
+                tracing::warn!(%error, "a quota's lease was not renewed");
+            }
+            state.leased(tenant, written.is_ok().then_some(leased));
+        });
     }
+}
 
-    async fn write_used(&self, tenant: TenantId, tokens: u64) -> Result<(), StoreError> {
-        let mut write = self.store.write().await?;
-        sqlx::query("UPDATE tenant SET quota_used = ? WHERE id = ?")
-            .bind(i64::try_from(tokens).unwrap_or(i64::MAX))
-            .bind(tenant.as_bytes().as_slice())
-            .execute(&mut *write)
-            .await?;
-        Ok(write.commit().await?)
-    }
+async fn write_used(store: &Store, tenant: TenantId, tokens: u64) -> Result<(), StoreError> {
+    let mut write = store.write().await?;
+    sqlx::query("UPDATE tenant SET quota_used = ? WHERE id = ?")
+        .bind(i64::try_from(tokens).unwrap_or(i64::MAX))
+        .bind(tenant.as_bytes().as_slice())
+        .execute(&mut *write)
+        .await?;
+    Ok(write.commit().await?)
 }
 
 fn sorted<'a, T: Clone + 'a, I: Ord>(all: impl Iterator<Item = &'a T>, chosen: impl Fn(&T) -> Option<I>) -> Vec<T> {

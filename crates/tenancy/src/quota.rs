@@ -4,8 +4,13 @@
 //! below it is promised. After a crash everything leased counts as used: at most one lease is lost to the tenant,
 //! and nothing is ever spent twice.
 
-/// Tokens leased at a time beyond what is asked for, so that most requests need no write.
-const LEASE_TOKENS: u64 = 16_384;
+use std::time::{Duration, Instant};
+
+/// Tokens leased at a time beyond what is asked for, so that most requests need no write: at least so many, and for a
+/// tenant who uses more as many as last for about a second.
+const LEASE_MIN: u64 = 16_384;
+const LEASE_MAX: u64 = 1 << 24;
+const LEASE_LASTS: Duration = Duration::from_secs(1);
 
 /// One tenant's tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,6 +23,11 @@ pub(crate) struct Quota {
     pub(crate) reserved: u64,
     /// Tokens that the disk counts as used should the process die now.
     pub(crate) leased: u64,
+    /// How many tokens the last lease had beyond what was asked for, and when it was taken.
+    pub(crate) lease: u64,
+    pub(crate) since: Option<Instant>,
+    /// Whether somebody has been told to renew the lease.
+    pub(crate) renewing: bool,
 }
 
 /// What [`Quota::reserve`] says.
@@ -25,8 +35,10 @@ pub(crate) struct Quota {
 pub(crate) enum Reserve {
     /// The tokens are set aside.
     Done,
-    /// The disk has to count up to this many first; then ask again.
-    Lease(u64),
+    /// They are, and the lease is to be renewed aside, so that nobody has to wait for the disk. Said once.
+    Soon,
+    /// The disk has to count [`Quota::next_lease`] first; then ask again.
+    Lease,
     /// Not enough left.
     Refused {
         /// Tokens left.
@@ -43,10 +55,26 @@ impl Quota {
             return Reserve::Refused { left: limit.saturating_sub(taken) };
         }
         if wanted > self.leased && self.limit.is_some() {
-            return Reserve::Lease(wanted.saturating_add(LEASE_TOKENS).min(limit));
+            return Reserve::Lease;
         }
         self.reserved = self.reserved.saturating_add(tokens);
+        let nearly_used_up = self.leased.saturating_sub(wanted) < self.lease / 2;
+        if self.limit.is_some() && self.leased < limit && nearly_used_up && !self.renewing {
+            self.renewing = true;
+            return Reserve::Soon;
+        }
         Reserve::Done
+    }
+
+    /// What the disk has to count before `tokens` more are set aside. A lease that was used up within a second was too
+    /// small, and one that lasted longer was larger than it need be.
+    pub(crate) fn next_lease(&mut self, tokens: u64, now: Instant) -> u64 {
+        let brief = self.since.is_some_and(|since| now.saturating_duration_since(since) < LEASE_LASTS);
+        let lease = if brief { self.lease.saturating_mul(2) } else { self.lease / 2 };
+        self.lease = lease.clamp(LEASE_MIN, LEASE_MAX);
+        self.since = Some(now);
+        let wanted = self.used.saturating_add(self.reserved).saturating_add(tokens);
+        wanted.saturating_add(self.lease).min(self.limit.unwrap_or(u64::MAX)).max(self.leased)
     }
 
     /// Counts what was really used of `reserved` tokens; never more than was set aside.
@@ -69,14 +97,22 @@ mod tests {
             steps in proptest::collection::vec((0_u64..20_000, 0_u64..40_000, any::<bool>()), 0..60),
         ) {
             let mut quota = Quota { limit: Some(limit), ..Quota::default() };
-            let mut open = Vec::new();
+            let (mut open, now) = (Vec::new(), Instant::now());
             for (ask, use_, close) in steps {
                 match quota.reserve(ask) {
                     Reserve::Done => open.push(ask),
-                    Reserve::Lease(leased) => {
-                        prop_assert!(leased <= limit);
-                        quota.leased = leased;
-                        prop_assert_eq!(quota.reserve(ask), Reserve::Done);
+                    Reserve::Soon => {
+                        open.push(ask);
+                        // Sooner or later, or, if the disk said no, not at all.
+                        if close {
+                            quota.leased = quota.next_lease(0, now);
+                            quota.renewing = false;
+                        }
+                    }
+                    Reserve::Lease => {
+                        quota.leased = quota.next_lease(ask, now);
+                        prop_assert!(quota.leased <= limit);
+                        prop_assert!(matches!(quota.reserve(ask), Reserve::Done | Reserve::Soon));
                         open.push(ask);
                     }
                     Reserve::Refused { left } => prop_assert!(ask > left),
@@ -88,6 +124,35 @@ mod tests {
                 prop_assert!(quota.used + quota.reserved <= quota.leased);
             }
         }
+    }
+
+    #[test]
+    fn a_lease_grows_with_what_a_tenant_uses_and_shrinks_again() {
+        let mut quota = Quota { limit: Some(u64::MAX), ..Quota::default() };
+        let mut now = Instant::now();
+        let mut leases = |quota: &mut Quota, pause: Duration| {
+            now += pause;
+            quota.leased = quota.next_lease(0, now);
+            quota.used = quota.leased;
+            quota.lease
+        };
+        let busy: Vec<u64> = (0..12).map(|_| leases(&mut quota, LEASE_LASTS / 2)).collect();
+        assert_eq!((busy[0], busy[1], busy[11]), (LEASE_MIN, 2 * LEASE_MIN, LEASE_MAX));
+        let calm: Vec<u64> = (0..12).map(|_| leases(&mut quota, LEASE_LASTS)).collect();
+        assert_eq!((calm[0], calm[11]), (LEASE_MAX / 2, LEASE_MIN));
+    }
+
+    #[test]
+    fn a_lease_is_renewed_before_anybody_waits_for_it() {
+        let mut quota = Quota { limit: Some(1_000_000), ..Quota::default() };
+        assert_eq!(quota.reserve(10), Reserve::Lease);
+        quota.leased = quota.next_lease(10, Instant::now());
+        assert_eq!(quota.reserve(10), Reserve::Done);
+        assert_eq!(quota.reserve(LEASE_MIN / 2 + 1), Reserve::Soon);
+        assert_eq!(quota.reserve(10), Reserve::Done);
+        // At its limit a tenant has nothing to renew.
+        let mut full = Quota { limit: Some(100), leased: 100, lease: LEASE_MIN, ..Quota::default() };
+        assert_eq!(full.reserve(100), Reserve::Done);
     }
 
     #[test]
