@@ -6,12 +6,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use engine::fake::FakeEngine;
+use engine::remote::Remote;
 use engine::{ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, EventStream};
 use guard::EngineTerms;
 use models::{Installed, Kind, Models};
 use serving::{EngineSource, ServedEngine, ServedModel};
 
 use crate::settings::{EngineKind, Settings};
+use crate::upstreams::Upstream;
 
 /// The name of the model that needs no model.
 const FAKE: &str = "fake";
@@ -22,15 +24,32 @@ pub struct Engines {
     settings: crate::settings::Engine,
     defaults: crate::settings::Models,
     program: PathBuf,
+    /// Models that other servers serve.
+    remote: Vec<Placed>,
     served: RwLock<Served>,
 }
 
 #[derive(Debug, Default)]
 struct Served {
-    /// By model name; an engine lives as long as its model's file is the same.
-    engines: BTreeMap<String, (base::ContentHash, Arc<dyn Engine>)>,
+    /// By model name.
+    engines: BTreeMap<String, Placed>,
     models: Vec<ServedModel>,
     embedder: Option<String>,
+}
+
+/// An engine, where it runs and what it may see.
+#[derive(Debug, Clone)]
+struct Placed {
+    /// The model's file; the engine lives as long as it is the same. A model elsewhere has none.
+    file: Option<base::ContentHash>,
+    engine: Arc<dyn Engine>,
+    terms: EngineTerms,
+}
+
+impl Placed {
+    fn served(&self) -> ServedEngine {
+        ServedEngine { engine: Arc::clone(&self.engine), terms: self.terms.clone() }
+    }
 }
 
 impl Engines {
@@ -40,6 +59,7 @@ impl Engines {
             settings: settings.engine.clone(),
             defaults: settings.models.clone(),
             program: std::env::current_exe()?,
+            remote: settings.upstreams.iter().filter_map(remote).collect(),
             served: RwLock::default(),
         })
     }
@@ -60,6 +80,9 @@ impl Engines {
                     tracing::warn!(model = installed.name, %error, "a model is not served");
                 }
             }
+        }
+        for placed in &self.remote {
+            add_remote(&mut new, placed);
         }
         // The default comes first in lists, and stands where no model is named.
         new.models.sort_by_key(|model| model.name != self.defaults.chat);
@@ -98,14 +121,14 @@ impl Engines {
             new.embedder = Some(name.clone());
         }
         let kept = self.read(|served| match served.engines.get(&name) {
-            Some((hash, engine)) if *hash == installed.sha256 => Some(Arc::clone(engine)),
+            Some(placed) if placed.file == Some(installed.sha256) => Some(Arc::clone(&placed.engine)),
             _ => None,
         });
         let engine = match kept {
             Some(engine) => engine,
             None => Arc::new(llama::Engine::open(config)?),
         };
-        new.engines.insert(name, (installed.sha256, engine));
+        new.engines.insert(name, self.here(engine, Some(installed.sha256)));
         Ok(())
     }
 
@@ -120,32 +143,66 @@ impl Engines {
             installed: 0,
         });
         new.embedder = Some(FAKE.to_owned());
-        new.engines.insert(FAKE.to_owned(), (base::ContentHash::of(FAKE), engine));
+        new.engines.insert(FAKE.to_owned(), self.here(engine, None));
+    }
+
+    /// An engine on this machine.
+    fn here(&self, engine: Arc<dyn Engine>, file: Option<base::ContentHash>) -> Placed {
+        let name = engine.describe().model.clone();
+        let terms = EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max };
+        Placed { file, engine, terms }
     }
 
     fn read<T>(&self, look: impl FnOnce(&Served) -> T) -> T {
         look(&self.served.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn served_engine(&self, engine: Arc<dyn Engine>) -> ServedEngine {
-        let name = engine.describe().model.clone();
-        let terms = EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max };
-        ServedEngine { engine, terms }
+    /// The engine of a model, if it can do what it is wanted for.
+    fn find(&self, model: &str, can: impl Fn(&Description) -> bool) -> Option<ServedEngine> {
+        self.read(|served| served.engines.get(model).filter(|placed| can(placed.engine.describe())).map(Placed::served))
     }
+}
+
+/// The engine of an upstream. One that cannot be used is left out, and the others are served.
+fn remote(upstream: &Upstream) -> Option<Placed> {
+    let engine = upstream.config().and_then(|config| Remote::new(config).map_err(|error| error.to_string()));
+    match engine {
+        Ok(engine) => Some(Placed { file: None, engine: Arc::new(engine), terms: upstream.terms() }),
+        Err(reason) => {
+            tracing::error!(upstream = upstream.name, reason, "an upstream is not served");
+            None
+        }
+    }
+}
+
+/// A name means the model that is here, if one is: what was meant to stay never leaves because of a name.
+fn add_remote(new: &mut Served, placed: &Placed) {
+    let described = placed.engine.describe();
+    if new.engines.contains_key(&described.model) {
+        tracing::warn!(upstream = described.model, "an upstream is not served: a model here has its name");
+        return;
+    }
+    new.models.push(ServedModel {
+        name: described.model.clone(),
+        chats: described.chats,
+        dimensions: described.dimensions,
+        context_tokens: described.context_tokens,
+        installed: 0,
+    });
+    new.engines.insert(described.model.clone(), placed.clone());
 }
 
 impl EngineSource for Engines {
     fn chat(&self, model: &str) -> Option<ServedEngine> {
-        let engine = self.read(|served| served.engines.get(model).map(|(_, engine)| Arc::clone(engine)))?;
-        engine.describe().chats.then(|| self.served_engine(engine))
+        self.find(model, |described| described.chats)
+    }
+
+    fn embedding(&self, model: &str) -> Option<ServedEngine> {
+        self.find(model, |described| described.dimensions.is_some())
     }
 
     fn embedder(&self) -> Option<ServedEngine> {
-        let engine = self.read(|served| {
-            let (_, engine) = served.engines.get(served.embedder.as_ref()?)?;
-            Some(Arc::clone(engine))
-        })?;
-        Some(self.served_engine(engine))
+        self.read(|served| Some(served.engines.get(served.embedder.as_ref()?)?.served()))
     }
 
     fn models(&self) -> Vec<ServedModel> {

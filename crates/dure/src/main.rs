@@ -10,6 +10,7 @@ mod house;
 mod print;
 mod settings;
 mod up;
+mod upstreams;
 
 use std::process::ExitCode;
 

@@ -12,6 +12,8 @@ use base::{Class, Country};
 use serde::Deserialize;
 use toml::{Table, Value};
 
+use crate::upstreams::{self, Upstream};
+
 /// The commented defaults.
 pub const DEFAULTS: &str = include_str!("../../../settings.toml");
 
@@ -24,6 +26,9 @@ pub struct Settings {
     pub models: Models,
     pub search: Search,
     pub log: Log,
+    /// Models that other servers serve.
+    #[serde(default)]
+    pub upstreams: Vec<Upstream>,
     /// The data folder.
     #[serde(skip)]
     pub data: PathBuf,
@@ -149,6 +154,7 @@ impl Settings {
                 Err(error) => mistakes.push(format!("{}: {}", path.display(), error.message())),
             }
         }
+        mistakes.extend(table.get("upstreams").map(upstreams::mistakes).unwrap_or_default());
         // What is laid over a wrong value must not hide it until the day when it is taken away.
         mistakes.extend(wrong_values(&table));
         for (section, name) in names(&table) {
@@ -214,6 +220,7 @@ fn file(flags: &Flags, data: &Path) -> anyhow::Result<Option<(PathBuf, String)>>
 fn names(table: &Table) -> Vec<(String, String)> {
     table
         .iter()
+        .filter(|(section, _)| *section != "upstreams")
         .filter_map(|(section, values)| Some((section, values.as_table()?)))
         .flat_map(|(section, values)| values.keys().map(move |name| (section.clone(), name.clone())))
         .collect()
@@ -227,6 +234,11 @@ fn lay_over(
     mistakes: &mut Vec<String>,
 ) {
     for (section, values) in over {
+        if section == "upstreams" {
+            table.insert(section.clone(), values);
+            origins.insert(section, Origin::File(path.to_owned()));
+            continue;
+        }
         let (Some(Value::Table(known)), Value::Table(values)) = (table.get_mut(&section), values) else {
             mistakes.push(format!("{}: there is no section `[{section}]`", path.display()));
             continue;

@@ -40,6 +40,14 @@ pub enum EngineError {
         /// The model.
         model: String,
     },
+    /// What an engine elsewhere answers broke off, or is no answer.
+    #[error("the answer of `{model}` broke off: {reason}")]
+    Broken {
+        /// The model.
+        model: String,
+        /// What was seen.
+        reason: &'static str,
+    },
     /// This input ended the engine twice and is not tried again.
     #[error("this input has stopped the engine of `{model}` before and is not tried again")]
     Quarantined {

@@ -7,6 +7,7 @@ mod chat;
 mod embed;
 mod error;
 pub mod fake;
+pub mod remote;
 pub mod template;
 pub mod tools;
 

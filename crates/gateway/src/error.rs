@@ -270,7 +270,7 @@ impl From<serving::ChatError> for ApiError {
             E::Refused(refusal) => refusal.into(),
             E::Quota(error) => error.into(),
             E::Busy { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
-            E::Died { .. } | E::Stalled { .. } => Self::Failed(error.to_string()),
+            E::Died { .. } | E::Broken { .. } | E::Stalled { .. } => Self::Failed(error.to_string()),
             E::Quarantined { .. } => Self::invalid(error.to_string()),
             E::Unavailable { .. } => Self::Unavailable(error.to_string()),
             E::Search(error) => error.into(),

@@ -31,8 +31,13 @@ pub struct ServedModel {
 pub trait EngineSource: Send + Sync {
     /// The engine of a chat model, by the model's name.
     fn chat(&self, model: &str) -> Option<ServedEngine>;
-    /// The engine that embeds, if one is installed.
+    /// The engine that embeds records and questions for the search, if one is installed. It runs in this house:
+    /// records are embedded without a permit for each.
     fn embedder(&self) -> Option<ServedEngine>;
+    /// The engine of an embedding model, by the model's name.
+    fn embedding(&self, model: &str) -> Option<ServedEngine> {
+        self.embedder().filter(|served| served.engine.describe().model == model)
+    }
     /// What is installed, in the order in which it is listed. The first chat model is the default one.
     fn models(&self) -> Vec<ServedModel>;
 }

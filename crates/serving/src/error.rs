@@ -58,6 +58,14 @@ pub enum ChatError {
         /// The model.
         model: String,
     },
+    /// What a model elsewhere answers broke off.
+    #[error("the answer of `{model}` broke off: {reason}")]
+    Broken {
+        /// The model.
+        model: String,
+        /// What was seen.
+        reason: &'static str,
+    },
     /// Nobody read the reply for too long, and its slot was given to others.
     #[error("the reply of `{model}` was not read for too long")]
     Stalled {
@@ -146,6 +154,7 @@ impl ChatError {
             EngineError::Invalid(reason) => Self::Invalid { field: "messages", reason },
             EngineError::Busy { model, retry_after } => Self::Busy { model, retry_after },
             EngineError::Died { model } => Self::Died { model },
+            EngineError::Broken { model, reason } => Self::Broken { model, reason },
             EngineError::Stalled { model } => Self::Stalled { model },
             EngineError::Quarantined { model } => Self::Quarantined { model },
             EngineError::Unavailable { model, reason } => Self::Unavailable { model, reason },

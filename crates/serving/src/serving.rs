@@ -240,8 +240,7 @@ impl Serving {
     /// [`ChatError`]; then no text was embedded.
     pub async fn embed(&self, principal: &Principal, call: EmbedCall) -> Result<Embedded, ChatError> {
         self.config.bounds.embed(&call)?;
-        let served = self.parts.engines.embedder();
-        let served = served.filter(|served| served.engine.describe().model == call.model);
+        let served = self.parts.engines.embedding(&call.model);
         let Some(served) = served else { return Err(ChatError::ModelNotFound { model: call.model }) };
         // A vector may be cut only if its model was trained for that, and none here was.
         let dimensions = served.engine.describe().dimensions;
@@ -345,7 +344,7 @@ impl Serving {
             Ok(events) => Ok(stream::written(events, meter, ending)),
             Err(error) => {
                 // Refused before its first token: nothing was used, unless it stopped while at work.
-                if !matches!(error, engine::EngineError::Died { .. }) {
+                if !matches!(error, engine::EngineError::Died { .. } | engine::EngineError::Broken { .. }) {
                     meter.ended(Usage::default());
                 }
                 Err(ChatError::of_engine(error))

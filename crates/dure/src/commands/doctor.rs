@@ -6,6 +6,7 @@ use toml::Table;
 use super::Context;
 use crate::print;
 use crate::settings::{DEFAULTS, Settings};
+use crate::upstreams::Upstream;
 
 pub async fn run(context: &Context<'_>) -> anyhow::Result<()> {
     let settings: Vec<Value> = values(context.settings)?
@@ -51,14 +52,21 @@ fn values(settings: &Settings) -> anyhow::Result<Vec<(String, String, String)>> 
             rows.push((full, value.map(ToString::to_string).unwrap_or_default(), origin));
         }
     }
+    let origin = settings.origins.get("upstreams").map(ToString::to_string).unwrap_or_default();
+    for upstream in &settings.upstreams {
+        rows.push((format!("upstreams.{}", upstream.name), upstream.summary(), origin.clone()));
+    }
     Ok(rows)
 }
 
 fn checks(settings: &Settings, models: &Value, index: &Value, corpora: &Value, keys: &Value) -> Vec<(bool, String)> {
     let installed = |name: &str| {
-        models.as_array().into_iter().flatten().any(|model| {
-            super::text(model, "name") == name && model.get("installed").is_some_and(|installed| !installed.is_null())
-        })
+        let elsewhere = settings.upstreams.iter().any(|upstream| upstream.name == name);
+        elsewhere
+            || models.as_array().into_iter().flatten().any(|model| {
+                super::text(model, "name") == name
+                    && model.get("installed").is_some_and(|installed| !installed.is_null())
+            })
     };
     let mut checks = Vec::new();
     for (what, name) in [("chat", &settings.models.chat), ("embedding", &settings.models.embedding)] {
@@ -66,6 +74,7 @@ fn checks(settings: &Settings, models: &Value, index: &Value, corpora: &Value, k
         let rest = if good { "is installed".to_owned() } else { format!("is missing: dure model pull {name}") };
         checks.push((good, format!("the {what} model `{name}` {rest}")));
     }
+    checks.extend(settings.upstreams.iter().flat_map(Upstream::checks));
     let number = |field: &str| index.get(field).and_then(Value::as_u64).unwrap_or(0);
     let (passages, words, vectors) = (number("passages"), number("indexed"), number("embedded"));
     checks.push((words >= passages, format!("{words} of {passages} passages are found by words")));

@@ -1,0 +1,192 @@
+//! An answer on its way from an upstream: events go on as they come, and only a whole answer ends cleanly.
+//!
+//! Whole is an answer whose upstream said why it ended, and then `[DONE]`. Each answer is read by a task of its own, a few
+//! events ahead: a client that reads slowly pauses its upstream, one that stops reading loses it after a bound, and one
+//! that leaves closes the connection, which is how an upstream learns that nobody listens any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::Usage;
+use futures::stream;
+use http_body_util::BodyExt;
+use hyper::body::{Bytes, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::chunk::Reading;
+use super::client::Upstream;
+use super::sse::Events;
+use crate::{EngineError, Event, EventStream, Finish};
+
+/// Events that are read ahead of whoever reads the answer.
+const AHEAD_MAX: usize = 32;
+
+/// What may come after the end, and for how long it is waited for.
+const REST_BYTES_MAX: usize = 4 << 10;
+const REST_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// An answer on its way.
+pub(super) struct Answer {
+    pub upstream: Arc<Upstream>,
+    /// None once the answer has ended, one way or the other.
+    pub body: Option<Incoming>,
+    pub events: Events,
+    pub reading: Reading,
+    pub bounds: Bounds,
+    /// The place that this answer takes among those at the same time.
+    pub _place: OwnedSemaphorePermit,
+}
+
+/// What is left for an answer.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// When the next event must be there.
+    pub next: Instant,
+    /// From one event to the next.
+    pub event_wait_max: Duration,
+    /// How long an event waits for whoever reads the answer.
+    pub read_wait_max: Duration,
+    /// When the answer must have ended.
+    pub end: Instant,
+    /// Bytes that may still come.
+    pub bytes_left: usize,
+    /// Tokens of the prompt by our own estimate, and of the window.
+    pub prompt_tokens: u32,
+    pub context_tokens: u32,
+    /// Tokens that may be written.
+    pub tokens_max: u32,
+}
+
+type Item = Result<Event, EngineError>;
+
+impl Answer {
+    /// The answer as a stream. Dropped, it ends the upstream's work.
+    pub fn stream(self, model: &str) -> EventStream {
+        let (sender, receiver) = mpsc::channel(AHEAD_MAX);
+        let task = AbortOnDropHandle::new(tokio::spawn(self.send_to(sender)));
+        let stalled = EngineError::Stalled { model: model.to_owned() };
+        Box::pin(stream::unfold(Some((receiver, task, stalled)), async |reader| {
+            let (mut receiver, task, stalled) = reader?;
+            match receiver.recv().await {
+                Some(Ok(Event::Done { finish, usage })) => Some((Ok(Event::Done { finish, usage }), None)),
+                Some(Err(error)) => Some((Err(error), None)),
+                Some(Ok(event)) => Some((Ok(event), Some((receiver, task, stalled)))),
+                // The task leaves without an end only if nobody took the events that it had.
+                None => Some((Err(stalled), None)),
+            }
+        }))
+    }
+
+    async fn send_to(mut self, sender: mpsc::Sender<Item>) {
+        let read_wait_max = self.bounds.read_wait_max;
+        while let Some(event) = self.next().await {
+            if !matches!(timeout(read_wait_max, sender.send(event)).await, Ok(Ok(()))) {
+                return;
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(event) = self.reading.ready.pop_front() {
+                return Some(Ok(event));
+            }
+            let body = self.body.as_mut()?;
+            match step(body, &mut self.events, &mut self.reading, &mut self.bounds).await {
+                Ok(Step::More) => {}
+                Ok(Step::End(finish)) => {
+                    self.body.take().map(read_rest);
+                    self.reading.ready.push_back(Event::Done { finish, usage: self.bounds.usage(&self.reading) });
+                }
+                Err(reason) => {
+                    self.body = None;
+                    return Some(Err(self.upstream.broken(reason)));
+                }
+            }
+        }
+    }
+}
+
+enum Step {
+    More,
+    End(Finish),
+}
+
+/// Reads what is here, and waits for more if that is nothing.
+async fn step(
+    body: &mut Incoming,
+    events: &mut Events,
+    reading: &mut Reading,
+    bounds: &mut Bounds,
+) -> Result<Step, &'static str> {
+    while let Some(data) = events.next().map_err(|_| "an event of it is too large")? {
+        if data == b"[DONE]" {
+            return reading.finish.map(Step::End).ok_or("its upstream did not say why it ended");
+        }
+        reading.take(data)?;
+        bounds.next = Instant::now() + bounds.event_wait_max;
+    }
+    if !reading.ready.is_empty() {
+        return Ok(Step::More);
+    }
+    let frame = match timeout_at(bounds.next.min(bounds.end), body.frame()).await {
+        Err(_) if bounds.end <= bounds.next => return Err("it took too long in all"),
+        Err(_) => return Err("nothing more of it came in time"),
+        Ok(None | Some(Err(_))) => return Err("its upstream ended the connection"),
+        Ok(Some(Ok(frame))) => frame,
+    };
+    if let Ok(bytes) = frame.into_data() {
+        bounds.bytes_left = bounds.bytes_left.checked_sub(bytes.len()).ok_or("it is too large")?;
+        events.push(&bytes);
+    }
+    Ok(Step::More)
+}
+
+impl Bounds {
+    /// The upstream's count, as far as it can be true: it was given no more than the window to read and no more than
+    /// `tokens_max` to write. Where it says nothing, our own estimate stands.
+    fn usage(&self, reading: &Reading) -> Usage {
+        let (prompt_max, completion_max) = (u64::from(self.context_tokens), u64::from(self.tokens_max));
+        match reading.usage {
+            Some(usage) => {
+                let prompt_tokens = usage.prompt_tokens.min(prompt_max);
+                Usage {
+                    prompt_tokens,
+                    cached_tokens: usage.cached_tokens.min(prompt_tokens),
+                    completion_tokens: usage.completion_tokens.min(completion_max),
+                }
+            }
+            None => Usage {
+                prompt_tokens: u64::from(self.prompt_tokens).min(prompt_max),
+                cached_tokens: 0,
+                completion_tokens: reading.pieces.min(completion_max),
+            },
+        }
+    }
+}
+
+/// Reads the few bytes that end a body, so that its connection can be used again. It is done aside, since the answer
+/// has ended for whoever reads it.
+fn read_rest(mut body: Incoming) {
+    use futures::FutureExt;
+    // Most often they are here already.
+    if let Some(None | Some(Err(_))) = body.frame().now_or_never() {
+        return;
+    }
+    tokio::spawn(async move {
+        let rest = http_body_util::Limited::new(body, REST_BYTES_MAX);
+        let _ = tokio::time::timeout(REST_WAIT_MAX, rest.collect()).await;
+    });
+}
+
+/// Reads a whole body within a bound.
+pub(super) async fn read_whole(body: Incoming, bytes_max: usize, until: Instant) -> Result<Bytes, &'static str> {
+    match timeout_at(until, http_body_util::Limited::new(body, bytes_max).collect()).await {
+        Err(_) => Err("it took too long in all"),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err("it is too large"),
+        Ok(Err(_)) => Err("its upstream ended the connection"),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+    }
+}
