@@ -1,6 +1,10 @@
 //! Routes: the names that clients call, each standing for a model, corpora and instructions.
+//!
+//! Each request asks for a route, so all of them are kept in memory. What is kept is what is on the disk: one process
+//! owns the data folder, and only this file changes the table.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Name, Principal, TenantId};
 use guard::Guard;
@@ -61,15 +65,26 @@ pub struct NewRoute {
 }
 
 /// All routes of one installation.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Routes {
     store: Arc<Store>,
+    kept: RwLock<HashMap<TenantId, BTreeMap<String, Route>>>,
+    /// Held while a change goes to the disk and then to memory, so that the two agree.
+    changing: tokio::sync::Mutex<()>,
 }
 
 impl Routes {
-    /// Takes a store that was opened with [`SCHEMA`](crate::SCHEMA).
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    /// Reads the routes of a store that was opened with [`SCHEMA`](crate::SCHEMA).
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub async fn open(store: Arc<Store>) -> Result<Self, StoreError> {
+        let mut kept: HashMap<_, BTreeMap<_, _>> = HashMap::new();
+        for row in sqlx::query("SELECT * FROM route").fetch_all(store.read()).await? {
+            let route = from_row(&row)?;
+            kept.entry(route.tenant).or_default().insert(route.name.to_string(), route);
+        }
+        Ok(Self { store, kept: RwLock::new(kept), changing: tokio::sync::Mutex::default() })
     }
 
     /// Makes a route of the principal's tenant.
@@ -80,6 +95,7 @@ impl Routes {
         Guard.may_administer(principal)?;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let route = check(principal.tenant, new, now)?;
+        let _changing = self.changing.lock().await;
         let mut write = self.store.write().await?;
         let there: i64 = sqlx::query_scalar("SELECT count(*) FROM route WHERE tenant = ?")
             .bind(route.tenant.as_bytes().as_slice())
@@ -93,6 +109,7 @@ impl Routes {
             return Err(RouteError::Exists { name: route.name });
         }
         write.commit().await?;
+        self.keep(route.clone());
         Ok(route)
     }
 
@@ -102,11 +119,13 @@ impl Routes {
     /// [`RouteError::NotFound`], [`RouteError::Invalid`]; only the operator may do it.
     pub async fn update(&self, principal: &Principal, new: NewRoute) -> Result<Route, RouteError> {
         Guard.may_administer(principal)?;
+        let _changing = self.changing.lock().await;
         let old = self.find(principal.tenant, &new.name).await?;
         let route = check(principal.tenant, new, old.created)?;
         let mut write = self.store.write().await?;
         insert(&mut write, &route, "INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)").await?;
         write.commit().await?;
+        self.keep(route.clone());
         Ok(route)
     }
 
@@ -116,6 +135,7 @@ impl Routes {
     /// [`RouteError::NotFound`]; only the operator may do it.
     pub async fn remove(&self, principal: &Principal, name: &str) -> Result<(), RouteError> {
         Guard.may_administer(principal)?;
+        let _changing = self.changing.lock().await;
         let mut write = self.store.write().await?;
         let gone = sqlx::query("DELETE FROM route WHERE tenant = ? AND name = ?")
             .bind(principal.tenant.as_bytes().as_slice())
@@ -126,6 +146,8 @@ impl Routes {
             return Err(RouteError::NotFound { name: name.to_owned() });
         }
         write.commit().await?;
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        kept.entry(principal.tenant).or_default().remove(name);
         Ok(())
     }
 
@@ -134,25 +156,28 @@ impl Routes {
     /// # Errors
     /// [`RouteError::NotFound`].
     pub async fn find(&self, tenant: TenantId, name: &str) -> Result<Route, RouteError> {
-        let row = sqlx::query("SELECT * FROM route WHERE tenant = ? AND name = ?")
-            .bind(tenant.as_bytes().as_slice())
-            .bind(name)
-            .fetch_optional(self.store.read())
-            .await?
-            .ok_or_else(|| RouteError::NotFound { name: name.to_owned() })?;
-        Ok(from_row(&row)?)
+        self.get(tenant, name).ok_or_else(|| RouteError::NotFound { name: name.to_owned() })
     }
 
     /// The tenant's routes, by name.
     ///
     /// # Errors
-    /// When the disk says no.
+    /// None today; a list need not come from memory.
     pub async fn list(&self, tenant: TenantId) -> Result<Vec<Route>, RouteError> {
-        let rows = sqlx::query("SELECT * FROM route WHERE tenant = ? ORDER BY name")
-            .bind(tenant.as_bytes().as_slice())
-            .fetch_all(self.store.read())
-            .await?;
-        Ok(rows.iter().map(from_row).collect::<Result<_, _>>()?)
+        Ok(self.of(tenant, |routes| routes.values().cloned().collect()).unwrap_or_default())
+    }
+
+    pub(crate) fn get(&self, tenant: TenantId, name: &str) -> Option<Route> {
+        self.of(tenant, |routes| routes.get(name).cloned()).flatten()
+    }
+
+    fn of<T>(&self, tenant: TenantId, look: impl FnOnce(&BTreeMap<String, Route>) -> T) -> Option<T> {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).get(&tenant).map(look)
+    }
+
+    fn keep(&self, route: Route) {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        kept.entry(route.tenant).or_default().insert(route.name.to_string(), route);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::salt::Secret;
 use crate::stream::{self, Ending};
 use crate::vectors::Vectors;
 use crate::way::{Ask, Target, Way, room};
-use crate::{ChatError, Embedded, EngineSource, ListedModel, ReplyStream, RouteError, Routes, Weighing};
+use crate::{ChatError, Embedded, EngineSource, ListedModel, ReplyStream, Routes, Weighing};
 
 /// How chats and answers are made.
 #[derive(Debug, Clone)]
@@ -92,7 +92,7 @@ impl Serving {
     pub async fn open(parts: Parts, config: Config) -> Result<Self, StoreError> {
         let secret = Secret::of(&parts.store).await?;
         let purpose = "answering".parse().map_err(|error| StoreError::Broken(format!("{error}")))?;
-        let routes = Routes::new(parts.store.clone());
+        let routes = Routes::open(parts.store.clone()).await?;
         Ok(Self { parts, config, routes, secret, purpose, vectors: Vectors::default() })
     }
 
@@ -145,7 +145,7 @@ impl Serving {
     /// [`ChatError`] before the first event; what goes wrong later comes as the stream's last item.
     pub async fn chat(&self, principal: &Principal, call: ChatCall) -> Result<ReplyStream, ChatError> {
         self.config.bounds.chat(&call)?;
-        let target = self.target(principal, &call.model).await?;
+        let target = self.target(principal, &call.model)?;
         if target.corpora.is_empty() {
             return self.plain(principal, target, call).await;
         }
@@ -352,13 +352,8 @@ impl Serving {
         }
     }
 
-    async fn target(&self, principal: &Principal, name: &str) -> Result<Target, ChatError> {
-        let route = match self.routes.find(principal.tenant, name).await {
-            Ok(route) => Some(route),
-            Err(RouteError::NotFound { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        if let Some(route) = route {
+    fn target(&self, principal: &Principal, name: &str) -> Result<Target, ChatError> {
+        if let Some(route) = self.routes.get(principal.tenant, name) {
             let engine = self.parts.engines.chat(&route.model);
             if engine.is_none() && route.mode != AnswerMode::Extractive {
                 return Err(ChatError::ModelNotFound { model: route.model });
