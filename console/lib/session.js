@@ -22,7 +22,14 @@ export const left = signal(whyLeft());
 /** Whether a kept key is being looked at. */
 export const looking = signal(true);
 export const administers = computed(() => me.value?.administers ?? false);
-export const changesModels = computed(() => me.value?.changesModels ?? false);
+/** Whether it may change and watch what all institutions here share. */
+export const keepsHouse = computed(() => me.value?.changesModels ?? false);
+/** Whether there is something for one to do on a page. @param {string} page */
+export function maySee(page) {
+  if (page === "ask" || page === "records") return true;
+  return page === "health" ? keepsHouse.value : administers.value;
+}
+
 /** Looks at the key that this tab or this device keeps. */
 export async function resume() {
   const found = tabKey() ?? kept("key");

@@ -3,7 +3,7 @@
 import { html, useEffect, useState } from "../lib/html.js";
 import { call, list } from "../lib/api.js";
 import { arrived, pull, pulls } from "../lib/pulls.js";
-import { changesModels } from "../lib/session.js";
+import { keepsHouse } from "../lib/session.js";
 import { known, languageName, percent, short, size, t } from "../lib/text.js";
 import { address } from "../answer/markdown.js";
 import { Confirm, Dialog } from "../parts/dialog.js";
@@ -79,7 +79,7 @@ function Model({ model, memory, changed }) {
               <${Progress} part=${state.total ? state.done / state.total : null} label=${t("models.progress", { name: model.name })} />`}
       </div>`}
     </div>
-    ${changesModels.value && html`<div class="card-actions">
+    ${keepsHouse.value && html`<div class="card-actions">
       ${state && !state.error
         ? html`<button type="button" class="small" onClick=${state.stop}>${t("cancel")}</button>`
         : installed

@@ -3,7 +3,7 @@
 import { html, signal, useEffect, useRef, useState } from "../lib/html.js";
 import { keep, kept } from "../lib/kept.js";
 import { address, go, place } from "../lib/place.js";
-import { administers, leave, me } from "../lib/session.js";
+import { administers, leave, maySee, me } from "../lib/session.js";
 import { choose, language, t } from "../lib/text.js";
 import { begin } from "../pages/ask/conversation.js";
 import { Conversations } from "../pages/ask/conversations.js";
@@ -12,12 +12,12 @@ import { Dialog } from "./dialog.js";
 import { Icon, Sign } from "./icon.js";
 
 const NAVIGATION = /** @type {const} */ ([
-  ["ask", "nav.ask", false],
-  ["records", "nav.records", false],
-  ["models", "nav.models", true],
-  ["routes", "nav.routes", true],
-  ["access", "nav.access", true],
-  ["health", "nav.health", true],
+  ["ask", "nav.ask"],
+  ["records", "nav.records"],
+  ["models", "nav.models"],
+  ["routes", "nav.routes"],
+  ["access", "nav.access"],
+  ["health", "nav.health"],
 ]);
 
 /** @param {{ title: string, current: string, children?: unknown }} props */
@@ -59,7 +59,7 @@ function Side({ current, help }) {
   return html`<a class="word" href="#/ask"><${Sign} />${t("name")}</a>
     <nav aria-label=${t("nav")}>
       <ul>
-        ${NAVIGATION.filter(([, , admin]) => !admin || administers.value).map(
+        ${NAVIGATION.filter(([name]) => maySee(name)).map(
           ([name, text]) => html`<li><a href=${address([name])} aria-current=${current === name ? "page" : undefined} onClick=${name === "ask" ? begin : undefined}><${Icon} name=${name} />${t(text)}</a></li>`,
         )}
       </ul>
