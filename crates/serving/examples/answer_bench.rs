@@ -129,6 +129,7 @@ async fn main() -> anyhow::Result<()> {
         groups: Default::default(),
         input_class: Class::Open,
         read_class_max: Class::Open,
+        administrator: false,
     };
     if let Some(dump) = &options.dump {
         return write_dump(&serving, &principal, &questions, dump).await;
@@ -163,7 +164,7 @@ fn engines(options: &Options) -> anyhow::Result<Engines> {
         let name = config.model.clone();
         let engine = llama::Engine::open(config)?;
         let terms = guard::EngineTerms { name, country: Country::KR, class_max: Class::Open };
-        Ok(ServedEngine { engine: Arc::new(engine), terms })
+        Ok(ServedEngine { engine: Arc::new(engine), terms, at_once: 4 })
     };
     let chat = options.chat.as_ref().map(|path| served(llama::Config::chat(&options.child, "chat", path)));
     let embedder = options.embedder.as_ref().map(|path| {

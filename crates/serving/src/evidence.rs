@@ -13,7 +13,6 @@ use crate::{ChatError, Serving};
 /// What was found for a question, and the label of all of it.
 pub(crate) struct Evidence {
     pub weighed: Weighed,
-    pub question: Question,
     pub terms: Vec<CorpusTerms>,
 }
 
@@ -40,7 +39,7 @@ impl Serving {
         let label = self.label(principal, &terms, weighed.hits.iter());
         self.compare_meaning(principal, &mut weighed, &query.text, &label).await;
         weighed.rank(&question);
-        Ok(Evidence { weighed, question, terms })
+        Ok(Evidence { weighed, terms })
     }
 
     /// Compares the meaning of the best sentences with the question's. Without an embedder, with one whose cosines

@@ -4,15 +4,19 @@ use std::ops::Range;
 
 use retrieval::Hit;
 
+use super::statement::{Statement, statements};
 use super::support::{Claim, Evidence, Verdict};
 use super::terms::Text;
-use super::weigh::Weighed;
+use super::weigh::{Weighed, is_item};
 use crate::{Citation, Source};
 
 /// Sentences that an extractive answer is made of at most.
 const EXTRACT_MAX: usize = 2;
 /// A further sentence is quoted only if it is at least so good beside the best one.
 const EXTRACT_SHARE: f32 = 0.93;
+
+/// A list that is quoted with the sentence that announces it, in bytes at most.
+const LIST_BYTES_MAX: usize = 1_500;
 
 /// A sentence that speaks so much less to the question than the best one supports no answer to it.
 const RELEVANT_SHARE: f32 = 0.5;
@@ -37,7 +41,8 @@ struct Piece {
     span: Range<usize>,
     relevant: bool,
     text: Text,
-    neighbours: Text,
+    statements: Vec<Statement>,
+    head: Option<Range<usize>>,
 }
 
 impl Cited {
@@ -55,7 +60,7 @@ impl Cited {
             .map(|(place, excerpt)| Passage {
                 hit: weighed.hits[*place].clone(),
                 headings: weighed.headings[*place].clone(),
-                replaced: weighed.replaced[*place],
+                replaced: weighed.replaced[*place].is_some(),
                 sentences: weighed
                     .sentences
                     .iter()
@@ -64,7 +69,8 @@ impl Cited {
                         span: sentence.span.clone(),
                         relevant: speaks(sentence.hit, sentence.place),
                         text: sentence.text.clone(),
-                        neighbours: sentence.neighbours.clone(),
+                        statements: statements(weighed.text_of(sentence)),
+                        head: head_of(&weighed.hits[*place].text, sentence.span.start),
                     })
                     .collect(),
                 excerpt: excerpt.clone(),
@@ -126,15 +132,14 @@ impl Cited {
                 sentence,
                 relevant: piece.relevant,
                 text: &piece.text,
+                statements: &piece.statements,
                 headings: &passage.headings,
-                neighbours: &piece.neighbours,
+                head: piece.head.as_ref().and_then(|head| passage.hit.text.get(head.clone())),
             };
             match claim.check(&evidence) {
                 Verdict::Supported(score) if best.as_ref().is_some_and(|(most, _)| score <= *most) => {}
                 Verdict::Supported(score) => best = Some((score, piece.span.clone())),
-                Verdict::Negation => why = Verdict::Negation,
-                Verdict::Number if why == Verdict::Words => why = Verdict::Number,
-                _ => {}
+                not => why = why.better(not),
             }
         }
         best.ok_or(why)
@@ -150,9 +155,7 @@ impl Cited {
                         best = Some((score, number, span));
                     }
                 }
-                Err(Verdict::Negation) => why = Verdict::Negation,
-                Err(Verdict::Number) if why == Verdict::Words => why = Verdict::Number,
-                Err(_) => {}
+                Err(not) => why = why.better(not),
             }
         }
         best.map(|(_, number, span)| (number, span)).ok_or(why)
@@ -185,9 +188,50 @@ impl Cited {
     }
 }
 
+/// The head of the table that the row at `start` stands in.
+fn head_of(text: &str, start: usize) -> Option<Range<usize>> {
+    if !text.get(start..)?.starts_with('|') {
+        return None;
+    }
+    let mut head = None;
+    let mut end = start;
+    while let Some(line) = text[..end].trim_end_matches('\n').rsplit('\n').next().filter(|line| line.starts_with('|')) {
+        let from = text[..end].trim_end_matches('\n').len() - line.len();
+        head = Some(from..from + line.len());
+        end = from;
+    }
+    head
+}
+
 /// Where a span of a hit's text stands in the document's text.
 pub(crate) fn within(hit: &Hit, span: &Range<usize>) -> Range<u64> {
     hit.span.start + span.start as u64..hit.span.start + span.end as u64
+}
+
+/// A sentence that announces a list says little without it, so it is quoted with its items: `다음 가운데 하나에 이르면
+/// 역세척을 시작한다.` An item that is one of several which do equally is quoted with all of them.
+fn with_list(text: &str, sentence: &Range<usize>) -> Range<usize> {
+    let words = |span: &Range<usize>| text.get(span.clone()).unwrap_or("");
+    let all = retrieval::sentences(text);
+    let mut head = sentence.clone();
+    if is_item(words(sentence)) {
+        let above = all.iter().rev().skip_while(|span| span.start >= sentence.start).find(|span| !is_item(words(span)));
+        match above.filter(|above| {
+            ["하나에", "하나라도", "어느 하나", "one of", "any of"].iter().any(|any| words(above).contains(any))
+        }) {
+            Some(above) => head = above.clone(),
+            None => return head,
+        }
+    }
+    let announces = ["다음", "아래와 같", "following"].iter().any(|word| words(&head).contains(word));
+    if !announces && !words(&head).ends_with(':') {
+        return sentence.clone();
+    }
+    let items = all
+        .into_iter()
+        .skip_while(|next| next.start < head.end)
+        .take_while(|next| is_item(words(next)) && next.end - head.start <= LIST_BYTES_MAX);
+    head.start..items.last().map_or(head.end, |item| item.end).max(sentence.end)
 }
 
 /// The best sentences, quoted: up to two, from the chosen passages. Their marks are empty.
@@ -199,8 +243,9 @@ pub(crate) fn extract(weighed: &Weighed, cited: &Cited, chosen: &[(usize, String
             break;
         }
         let Some(number) = chosen.iter().position(|(place, _)| *place == sentence.hit) else { continue };
-        let Some(citation) = cited.cite(number as u32 + 1, sentence.span.clone(), 0..0) else { continue };
-        let same = |other: &Citation| other.quote == citation.quote;
+        let span = with_list(&weighed.hits[sentence.hit].text, &sentence.span);
+        let Some(citation) = cited.cite(number as u32 + 1, span, 0..0) else { continue };
+        let same = |other: &Citation| other.quote.contains(&citation.quote);
         if !quotes.iter().any(same) {
             quotes.push(citation);
         }

@@ -5,13 +5,16 @@
 
 use std::collections::HashSet;
 
-use super::language::{KOREAN_ENDINGS, is_empty_word, is_hangul};
+use super::language::{KOREAN_ENDINGS, KOREAN_WHOLE, is_empty_word, is_hangul};
 use super::number::{self, Number};
+use super::plain::meanings;
 
 /// A text, taken apart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Text {
     words: Vec<String>,
+    roots: HashSet<String>,
+    meanings: HashSet<u8>,
     bigrams: HashSet<(char, char)>,
     pub numbers: Vec<Number>,
     pub identifiers: Vec<String>,
@@ -24,7 +27,22 @@ pub(crate) struct Text {
 pub(crate) struct Term {
     /// The word without its ending.
     pub stem: String,
+    /// The stem in the one form that all forms of a verb share.
+    root: String,
+    meanings: Vec<u8>,
     hangul: bool,
+}
+
+impl Term {
+    /// Whether both are one word, or mean the same.
+    pub fn same(&self, other: &Term) -> bool {
+        self.root == other.root || self.meanings.iter().any(|meaning| other.meanings.contains(meaning))
+    }
+
+    /// A verb of one or two letters, such as `내다` or `알리다`: Korean says most things with one of many.
+    pub fn is_short(&self) -> bool {
+        self.hangul && self.stem.chars().count() <= 2
+    }
 }
 
 enum Run {
@@ -45,9 +63,13 @@ impl Text {
                     if is_hangul {
                         hangul += chars.len() as u32;
                         found.bigrams.extend(chars.windows(2).map(|pair| (pair[0], pair[1])));
+                        found.roots.insert(root(stem_hangul(&word)));
+                        found.meanings.extend(meanings(&word));
                         found.words.push(word);
                     } else {
-                        found.words.push(stem_latin(&word));
+                        let stem = stem_latin(&word);
+                        found.meanings.extend(meanings(&stem));
+                        found.words.push(stem);
                     }
                 }
                 Run::Number(number) => found.numbers.push(number),
@@ -61,6 +83,8 @@ impl Text {
     /// Joins another text's content to this one.
     pub fn extend(&mut self, other: &Text) {
         self.words.extend(other.words.iter().cloned());
+        self.roots.extend(other.roots.iter().cloned());
+        self.meanings.extend(&other.meanings);
         self.bigrams.extend(&other.bigrams);
         self.numbers.extend(other.numbers.iter().cloned());
         self.identifiers.extend(other.identifiers.iter().cloned());
@@ -74,19 +98,20 @@ impl Text {
 
     /// How much of a word is here, 0 to 1.
     pub fn holds(&self, term: &Term) -> f32 {
+        if term.meanings.iter().any(|meaning| self.meanings.contains(meaning)) || self.roots.contains(&term.root) {
+            return 1.0;
+        }
         if !term.hangul {
             return f32::from(u8::from(self.words.contains(&term.stem)));
         }
-        let mut chars = term.stem.chars();
-        let (first, second) = (chars.next(), chars.next());
-        if second.is_none() {
-            let starts = |word: &String| word.chars().next() == first;
-            return if self.words.iter().any(starts) { 0.8 } else { 0.0 };
+        let chars: Vec<char> = term.stem.chars().collect();
+        if chars.len() < 2 {
+            // A single letter begins many words, so it is here only as a word of its own.
+            return 0.0;
         }
         if self.words.iter().any(|word| word.contains(&term.stem)) {
             return 1.0;
         }
-        let chars: Vec<char> = term.stem.chars().collect();
         let pairs = chars.windows(2).filter(|pair| self.bigrams.contains(&(pair[0], pair[1]))).count();
         let share = pairs as f32 / (chars.len() - 1) as f32;
         // A word of two letters is its one bigram, which may then stand anywhere; half a long word is a weak sign.
@@ -104,14 +129,14 @@ pub(crate) fn terms(text: &str) -> Vec<Term> {
                 if is_empty_word(&word) || is_empty_word(stem) {
                     continue;
                 }
-                Term { stem: stem.to_owned(), hangul: true }
+                Term { stem: stem.to_owned(), root: root(stem), meanings: meanings(&word).collect(), hangul: true }
             }
             Run::Word(word, false) => {
                 let stem = stem_latin(&word);
                 if is_empty_word(&word) || is_empty_word(&stem) || stem.chars().count() < 2 {
                     continue;
                 }
-                Term { stem, hangul: false }
+                Term { meanings: meanings(&stem).collect(), root: stem.clone(), stem, hangul: false }
             }
             _ => continue,
         };
@@ -128,7 +153,7 @@ fn runs(text: &str) -> Vec<Run> {
     while at < chars.len() {
         if let Some((identifier, end)) = number::identifier(&chars, at) {
             found.push(Run::Identifier(identifier));
-            at = end;
+            at = end + ending_at(&chars[end..]);
         } else if let Some((numbers, end)) = number::read(&chars, at) {
             found.extend(numbers.into_iter().map(Run::Number));
             at = end + ending_at(&chars[end..]);
@@ -139,7 +164,21 @@ fn runs(text: &str) -> Vec<Run> {
             {
                 at += 1;
             }
-            found.push(Run::Word(chars[start..at].iter().collect(), hangul));
+            let word: String = chars[start..at].iter().collect();
+            // `PC를` is one word with an ending.
+            if hangul && start > 0 && chars[start - 1].is_ascii_alphabetic() && KOREAN_ENDINGS.contains(&word.as_str())
+            {
+                continue;
+            }
+            // `받지 아니한다` is `받` with a no behind it.
+            if let Some(Run::Word(before, true)) = found.last_mut()
+                && ["않", "아니하", "아니한", "아니합", "못하", "못한", "못합"].iter().any(|no| word.starts_with(no))
+                && before.chars().count() >= 2
+                && before.ends_with('지')
+            {
+                before.pop();
+            }
+            found.push(Run::Word(word, hangul));
         } else {
             at += 1;
         }
@@ -147,7 +186,7 @@ fn runs(text: &str) -> Vec<Run> {
     found
 }
 
-/// The length of a Korean ending that stands behind a number: `을` in `4만2천원을` is no word.
+/// The length of a Korean ending that stands behind a number or a name: `을` in `4만2천원을` is no word.
 fn ending_at(chars: &[char]) -> usize {
     let run: String = chars.iter().take(8).take_while(|letter| is_hangul(**letter)).collect();
     let ends =
@@ -161,16 +200,61 @@ fn is_han(letter: char) -> bool {
 
 fn stem_hangul(word: &str) -> &str {
     let letters = word.chars().count();
+    if KOREAN_WHOLE.iter().any(|noun| word == *noun || letters >= 4 && word.ends_with(noun)) {
+        return word;
+    }
     for ending in KOREAN_ENDINGS {
         let left = letters.saturating_sub(ending.chars().count());
         if left >= 1
             && (left >= 2 || letters <= 3)
             && let Some(stem) = word.strip_suffix(ending)
         {
-            return stem;
+            // `확정되고` is `확정` with two endings.
+            let noun = stem.strip_suffix(['하', '되']).filter(|noun| noun.chars().count() >= 2);
+            return noun.unwrap_or(stem);
         }
     }
     word
+}
+
+/// A stem in the form that all forms of a verb share: `지운`, `지울`, `지웁`, `지워`, `지우어` are `지우`. The last syllable
+/// loses the consonant that an ending put there, and a contracted vowel is opened. `접수일` is the day of `접수한`. Nouns
+/// change in the same way on both sides, so they still equal themselves.
+fn root(stem: &str) -> String {
+    let mut letters: Vec<char> = stem.chars().collect();
+    if letters.len() >= 3 && letters.last() == Some(&'일') {
+        letters.pop();
+        return letters.into_iter().collect();
+    }
+    if let [.., before, '어' | '아'] = letters.as_slice()
+        && parts(*before).is_some_and(|(.., coda)| coda == 0)
+    {
+        letters.pop();
+    }
+    let Some((onset, vowel, coda)) = letters.last().and_then(|last| parts(*last)) else {
+        return letters.into_iter().collect();
+    };
+    // ㄴ, ㄹ, ㅂ, ㅆ are the consonants of endings.
+    let coda = if matches!(coda, 4 | 8 | 17 | 20) { 0 } else { coda };
+    let vowel = match (vowel, coda) {
+        (6, 0) => 20,  // ㅕ is ㅣ with ㅓ
+        (14, 0) => 13, // ㅝ is ㅜ with ㅓ
+        (9, 0) => 8,   // ㅘ is ㅗ with ㅏ
+        (10, 0) => 11, // ㅙ is ㅚ with ㅓ
+        (vowel, _) => vowel,
+    };
+    letters.pop();
+    letters.extend(char::from_u32(SYLLABLES + onset * 588 + vowel * 28 + coda));
+    letters.into_iter().collect()
+}
+
+/// Where Unicode's syllables begin: 19 onsets with 21 vowels with 28 codas, in this order.
+const SYLLABLES: u32 = 0xac00;
+
+/// The onset, vowel and coda of a syllable.
+fn parts(letter: char) -> Option<(u32, u32, u32)> {
+    let place = u32::from(letter).checked_sub(SYLLABLES).filter(|place| *place < 19 * 588)?;
+    Some((place / 588, place % 588 / 28, place % 28))
 }
 
 fn stem_latin(word: &str) -> String {

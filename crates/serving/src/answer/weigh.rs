@@ -10,13 +10,15 @@ use std::ops::Range;
 use retrieval::Hit;
 
 use super::asked::Asked;
+use super::language::is_body;
 use super::number::Number;
+use super::statement::{Side, bounds, statements};
 use super::terms::{Term, Text, terms};
 
 /// Features of one sentence.
-pub(crate) const SENTENCE_FEATURES: usize = 12;
+pub(crate) const SENTENCE_FEATURES: usize = 14;
 /// Features of a question with all that was found for it.
-pub(crate) const QUESTION_FEATURES: usize = 12;
+pub(crate) const QUESTION_FEATURES: usize = 15;
 
 /// Weights of the features, the constant last.
 struct Weights {
@@ -26,14 +28,14 @@ struct Weights {
 
 /// Where an embedder compared the meaning of the best sentences.
 const WITH_MEANING: Weights = Weights {
-    sentence: [6.588, 1.454, -2.847, 1.699, -0.527, 0.191, 2.655, 3.354, 5.037, -0.168, -1.018, 1.752, -9.472],
-    question: [1.315, 0.138, -0.934, 0.196, 1.228, -0.551, 1.222, 5.522, 1.521, 0.292, 0.918, -0.925, -8.204],
+    sentence: [3.17, 1.57, -1.05, 1.41, -0.32, -1.05, 1.99, 1.89, 3.82, -0.93, -1.9, 1.97, 0.22, -0.98, -6.95],
+    question: [1.25, -0.07, 1.07, 0.24, -0.09, -0.46, 1.22, 5.56, 0.17, 0.33, 1.09, -3.3, -1.93, 0.29, -2.51, -6.4],
 };
 
 /// Where there is none.
 const BY_WORDS: Weights = Weights {
-    sentence: [5.45, 3.539, -1.407, 2.694, -0.966, 0.48, 2.429, 0.0, 10.246, -0.313, -4.304, 0.553, -9.122],
-    question: [-1.456, 0.098, 1.245, 0.377, 2.071, -0.692, 1.065, 0.0, 4.813, 0.93, 2.762, -0.268, -5.595],
+    sentence: [3.03, 2.09, -0.72, 1.77, -0.35, -0.96, 1.99, 0.0, 6.44, -0.93, -1.24, 1.73, -0.05, -1.23, -5.95],
+    question: [0.17, -0.48, 1.89, 0.1, 0.98, -0.17, 1.27, 0.0, 3.92, 0.61, 1.92, -1.7, -0.7, -0.53, -2.75, -5.09],
 };
 
 /// A question, taken apart once.
@@ -41,9 +43,13 @@ const BY_WORDS: Weights = Weights {
 pub(crate) struct Question {
     pub text: Text,
     terms: Vec<Term>,
+    /// Whether a word is the verb at the end, which a record may say in many other ways.
+    verbs: Vec<bool>,
     asked: Asked,
     /// Whether it asks for what held before.
     past: bool,
+    /// Places, laws and bodies that it names: `춘천시`, `수도법`.
+    named: Vec<Term>,
 }
 
 /// A sentence of a passage, with what was seen of it.
@@ -56,6 +62,7 @@ pub(crate) struct Sentence {
     /// Its place among the passage's sentences.
     pub place: usize,
     pub text: Text,
+    bounds: Vec<(Number, Side)>,
     pub neighbours: Text,
     /// How near its meaning is to the question's, if an embedder said so; see [`nearness`].
     pub nearness: Option<f32>,
@@ -70,8 +77,8 @@ pub(crate) struct Weighed {
     pub hits: Vec<Hit>,
     /// The headings, title and path of each hit.
     pub headings: Vec<Text>,
-    /// Whether a newer document among the hits replaces the hit's document.
-    pub replaced: Vec<bool>,
+    /// The year from which a newer document among the hits replaces the hit's document.
+    pub replaced: Vec<Option<i16>>,
     /// All sentences; best first once [`Weighed::rank`] ran.
     pub sentences: Vec<Sentence>,
     idf: Vec<f32>,
@@ -99,12 +106,22 @@ impl Question {
             "old ",
         ];
         let flat = question.to_lowercase();
+        let terms = terms(question);
+        let said = statements(question);
+        let ends = |term: &Term| said.iter().any(|one| one.words.iter().any(|word| word.verb && word.term == *term));
         Self {
             text: Text::of(question),
-            terms: terms(question),
+            verbs: terms.iter().map(ends).collect(),
+            named: terms.iter().filter(|term| is_body(&term.stem)).cloned().collect(),
+            terms,
             asked: Asked::of(question),
             past: PAST.iter().any(|word| flat.contains(word)),
         }
+    }
+
+    fn years(&self) -> impl Iterator<Item = i16> + '_ {
+        let years = self.text.numbers.iter().filter(|number| (1900.0..2200.0).contains(&number.value));
+        years.filter(|number| matches!(number.unit, Some("년") | None)).map(|number| number.value as i16)
     }
 
     /// Numbers and identifiers that it names.
@@ -125,13 +142,13 @@ impl Weighed {
             let all = spans.clone();
             for (place, span) in spans.into_iter().enumerate() {
                 let neighbours = neighbours(&hit.text, &all, &texts, place);
-                let letters = hit.text.get(span.clone()).unwrap_or("").chars().filter(|c| c.is_alphanumeric()).count();
-                if letters >= 4 && !is_field(hit.text.get(span.clone()).unwrap_or("")) {
+                if says_something(hit, hit.text.get(span.clone()).unwrap_or("")) {
                     sentences.push(Sentence {
                         hit: number,
-                        span,
                         place,
                         text: texts[place].clone(),
+                        bounds: bounds(hit.text.get(span.clone()).unwrap_or("")),
+                        span,
                         neighbours,
                         nearness: None,
                         features: [0.0; SENTENCE_FEATURES],
@@ -165,6 +182,11 @@ impl Weighed {
             }
         }
         chosen
+    }
+
+    /// The words of a sentence.
+    pub fn text_of(&self, sentence: &Sentence) -> &str {
+        self.hits[sentence.hit].text.get(sentence.span.clone()).unwrap_or("")
     }
 
     /// What a sentence is embedded as: with the headings that it stands under, since it says little without them.
@@ -202,6 +224,12 @@ impl Weighed {
         });
         self.features = self.question_features(question);
         self.chance = logistic(&self.features, &weights.question);
+    }
+
+    /// Whether any sentence that was found holds a word, or the headings above it.
+    fn hold(&self, term: &Term) -> bool {
+        self.sentences.iter().any(|sentence| sentence.text.holds(term) >= 0.9)
+            || self.headings.iter().any(|headings| headings.holds(term) >= 0.9)
     }
 
     fn question_features(&self, question: &Question) -> [f32; QUESTION_FEATURES] {
@@ -243,6 +271,9 @@ impl Weighed {
             best.score - second,
             best.features[2] * best.features[6],
             best.features[5],
+            best.features[12],
+            best.features[13],
+            f32::from(u8::from(question.named.iter().any(|body| !self.hold(body)))),
         ]
     }
 }
@@ -261,7 +292,35 @@ fn neighbours(text: &str, spans: &[Range<usize>], texts: &[Text], place: usize) 
     if let Some(next) = texts.get(place + 1) {
         near.extend(next);
     }
+    // An item is read under the sentence that announces its list.
+    let item = |at: usize| spans.get(at).and_then(|span| text.get(span.clone())).is_some_and(is_item);
+    if item(place)
+        && let Some(above) = (0..place).rev().find(|at| !item(*at))
+    {
+        near.extend(&texts[above]);
+    }
     near
+}
+
+/// An item of a list: `1. `, `- `, `가. `. Paragraphs of a statute (`① `) stand for themselves.
+pub(crate) fn is_item(text: &str) -> bool {
+    let digits = text.trim_start_matches(|letter: char| letter.is_ascii_digit());
+    digits.len() < text.len() && digits.starts_with(['.', ')'])
+        || text.starts_with("- ")
+        || text.starts_with("* ")
+        || text.chars().next().is_some_and(|first| ('가'..='하').contains(&first))
+            && text.chars().nth(1).is_some_and(|second| second == '.')
+}
+
+/// Whether a sentence may be an answer: no few letters, no bare field, no question, no heading repeated.
+fn says_something(hit: &Hit, sentence: &str) -> bool {
+    let letters = |text: &str| text.chars().filter(|letter| letter.is_alphanumeric()).collect::<String>();
+    let own = letters(sentence);
+    own.chars().count() >= 4
+        && !is_field(sentence)
+        && !sentence.ends_with(['?', '？'])
+        && own != letters(&hit.title)
+        && hit.headings.iter().all(|heading| own != letters(heading))
 }
 
 /// A bare field of a data format, such as `date: 2025-04-11`: it says nothing without the record around it.
@@ -277,14 +336,18 @@ fn sentence_features(
     sentence: &Sentence,
     (hit, found): (&Hit, [Option<u32>; 2]),
     context: &Text,
-    replaced: bool,
+    replaced: Option<i16>,
 ) -> [f32; SENTENCE_FEATURES] {
     let (mut all, mut own, mut near, mut wide, mut missing) = (0.0_f32, 0.0, 0.0, 0.0, 0.0_f32);
     let weight_max = idf.iter().copied().fold(f32::EPSILON, f32::max);
-    for (term, weight) in question.terms.iter().zip(idf) {
+    let (mut nouns, mut absent) = (0.0_f32, 0.0_f32);
+    for ((term, weight), verb) in question.terms.iter().zip(idf).zip(&question.verbs) {
         let here = sentence.text.holds(term);
         let heading = here.max(0.9 * context.holds(term));
         let around = heading.max(0.7 * sentence.neighbours.holds(term));
+        if !verb {
+            (nouns, absent) = (nouns + 1.0, absent + f32::from(u8::from(around < 0.5)));
+        }
         all += weight;
         own += weight * here;
         near += weight * heading;
@@ -303,12 +366,14 @@ fn sentence_features(
         missing,
         lost,
         conflict,
-        f32::from(u8::from(question.asked.met(text, &sentence.text, &question.text))),
+        question.asked.met(text, &sentence.text, &question.text, &question.terms),
         sentence.nearness.unwrap_or(0.0),
         found.iter().flatten().map(|rank| 1.0 / (*rank as f32).sqrt()).sum::<f32>() / 2.0,
         (length / 200.0).min(2.0),
-        f32::from(u8::from(replaced && !question.past && !asks_for(question, context))),
+        f32::from(u8::from(replaced.is_some() && !question.past && !asks_for(question, context, hit, replaced))),
         f32::from(u8::from(foreign)),
+        other_year(question, sentence, context, hit, replaced),
+        if nouns > 0.0 { absent / nouns } else { 0.0 },
     ]
 }
 
@@ -324,6 +389,9 @@ fn exact(question: &Question, sentence: &Sentence, context: &Text) -> (f32, f32)
     };
     let (mut lost, mut conflict) = (0, false);
     for number in question.text.numbers.iter().filter(|number| !has(number)) {
+        if covered(number, &sentence.bounds) {
+            continue;
+        }
         lost += 1;
         conflict |= number.unit.is_some() && sentence.text.numbers.iter().any(|other| other.unit == number.unit);
     }
@@ -336,13 +404,39 @@ fn exact(question: &Question, sentence: &Sentence, context: &Text) -> (f32, f32)
     (lost as f32 / asked as f32, f32::from(u8::from(conflict)))
 }
 
-/// Whether the question names a number that stands in a document's headings, such as its year.
-fn asks_for(question: &Question, context: &Text) -> bool {
-    question
-        .text
-        .numbers
-        .iter()
-        .any(|asked| asked.value >= 1900.0 && context.numbers.iter().any(|number| number.same(asked)))
+/// Whether a number lies within a bound of the same unit: 120 hours are `100시간 이상`.
+fn covered(number: &Number, bounds: &[(Number, Side)]) -> bool {
+    bounds.iter().any(|(bound, side)| {
+        number.unit.is_some()
+            && bound.unit == number.unit
+            && match side {
+                Side::Up => number.value >= bound.value,
+                Side::Down => number.value <= bound.value,
+            }
+    })
+}
+
+/// Whether the question names a year that stands in a document's headings, or in which the document held: from its
+/// date until another replaced it.
+fn asks_for(question: &Question, context: &Text, hit: &Hit, replaced: Option<i16>) -> bool {
+    question.years().any(|year| {
+        let held = hit
+            .dated
+            .is_some_and(|date| date.year() == year || replaced.is_some_and(|end| (date.year()..end).contains(&year)));
+        held || context.numbers.iter().any(|number| number.value == f64::from(year))
+    })
+}
+
+/// Whether the question names a year, and neither the sentence nor its document has to do with it.
+fn other_year(question: &Question, sentence: &Sentence, context: &Text, hit: &Hit, replaced: Option<i16>) -> f32 {
+    let says = |year: i16| {
+        [&sentence.text, &sentence.neighbours]
+            .iter()
+            .any(|text| text.numbers.iter().any(|n| n.value == f64::from(year)))
+    };
+    let other =
+        question.years().next().is_some() && !question.years().any(says) && !asks_for(question, context, hit, replaced);
+    f32::from(u8::from(other))
 }
 
 /// How telling each of the question's words is: rare among what was found weighs more.
@@ -374,8 +468,8 @@ fn headings_of(hit: &Hit) -> Text {
     text
 }
 
-/// Which hits stand in a document that another one, no older, says it replaces.
-fn replaced(hits: &[Hit], headings: &[Text]) -> Vec<bool> {
+/// Which hits stand in a document that another one, no older, says it replaces; and from which year.
+fn replaced(hits: &[Hit], headings: &[Text]) -> Vec<Option<i16>> {
     const WORDS: &[&str] = &["대체", "폐지", "갈음", "replaces", "supersedes", "repeals"];
     let mut named: HashMap<usize, Vec<Number>> = HashMap::new();
     for (place, hit) in hits.iter().enumerate() {
@@ -390,12 +484,14 @@ fn replaced(hits: &[Hit], headings: &[Text]) -> Vec<bool> {
         both.iter().all(|wanted| wanted.is_some_and(|wanted| numbers.iter().any(|number| number.same(wanted))))
     };
     (0..hits.len())
-        .map(|old| {
-            named.iter().any(|(&new, numbers)| {
-                hits[new].document != hits[old].document
-                    && !matches!((hits[new].dated, hits[old].dated), (Some(new), Some(old)) if new < old)
-                    && names(numbers, &headings[old])
-            })
+        .map(|old_place| {
+            let newer = named.iter().filter(|(new, numbers)| {
+                let (new, old) = (&hits[**new], &hits[old_place]);
+                new.document != old.document
+                    && !matches!((new.dated, old.dated), (Some(new), Some(old)) if new < old)
+                    && names(numbers, &headings[old_place])
+            });
+            newer.map(|(new, _)| hits[*new].dated.map_or(i16::MAX, |date| date.year())).min()
         })
         .collect()
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::cite::Cited;
 use super::support::Claim;
-use super::terms::Text;
 use super::{marks, sentence};
 use crate::{ReplyEvent, Unsupported};
 
@@ -17,7 +16,6 @@ use crate::{ReplyEvent, Unsupported};
 #[derive(Debug)]
 pub(crate) struct Writer {
     cited: Arc<Cited>,
-    question: Arc<Text>,
     /// Whether sentences are held back until at least half of what is shown is supported.
     holds: bool,
     pending: String,
@@ -55,10 +53,9 @@ pub(crate) struct Written {
 }
 
 impl Writer {
-    pub fn new(cited: Arc<Cited>, question: Arc<Text>, holds: bool) -> Self {
+    pub fn new(cited: Arc<Cited>, holds: bool) -> Self {
         Self {
             cited,
-            question,
             holds,
             pending: String::new(),
             held: Vec::new(),
@@ -108,7 +105,7 @@ impl Writer {
         let clean = if first { clean.trim_start() } else { clean };
         let text = clean.trim_end();
         let space = clean[text.len()..].to_owned();
-        let claim = Claim::of(text, &self.question);
+        let claim = Claim::of(text);
         let mut checked =
             Checked { text: text.to_owned(), space, marks: Vec::new(), reason: None, judged: !claim.is_empty() };
         if claim.is_silent() {
@@ -196,14 +193,17 @@ mod tests {
             text: TEXT.into(),
             class: Class::Open,
             dated: None,
+            rank: 1,
             score: 1.0,
             words_rank: Some(1),
+            words_score: Some(1.0),
             meaning_rank: None,
+            meaning_score: None,
         };
         let question = Question::of("교체비는 얼마인가요?");
         let weighed = Weighed::of(vec![hit], &question);
         let cited = Arc::new(Cited::of(&weighed, &choose(&weighed, 4)));
-        let mut writer = Writer::new(cited, Arc::new(question.text), true);
+        let mut writer = Writer::new(cited, true);
         let mut out = VecDeque::new();
         let letters: Vec<char> = answer.chars().collect();
         for piece in letters.chunks(piece) {
