@@ -9,12 +9,19 @@ use cargo_metadata::Message;
 
 use crate::bundle::{Bundle, sum_of};
 use crate::sbom::{self, ModelPart};
-use crate::{house, licences};
+use crate::{book, house, licences};
 
 /// Files and folders of the repository that go along as they are.
 const FILES: [&str; 7] =
     ["LICENSE", "README.md", "README.ko.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "models.toml", "settings.toml"];
 const FOLDERS: [&str; 4] = ["console/vendor/LICENSES", "docs", "examples", "suites"];
+
+/// Where shells look for completions, below a `share`.
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "bash-completion/completions/dure"),
+    ("zsh", "zsh/site-functions/_dure"),
+    ("fish", "fish/vendor_completions.d/dure.fish"),
+];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
@@ -70,9 +77,21 @@ pub fn run(options: &Options) -> Result<()> {
         bundle.folder(folder, &house::root().join(folder))?;
     }
     bundle.file("install.sh", house::root().join("scripts/install.sh"))?;
+    bundle.folder("book", &book::make()?)?;
+    add_share(&mut bundle, &program, &stage)?;
 
     let models = if options.without_models { Vec::new() } else { add_models(&mut bundle, &options.data()?)? };
-    let extra = [("libgomp (GCC's OpenMP runtime)", "GPL-3.0-or-later WITH GCC-exception-3.1".to_owned())]
+    let extra = [
+        ("libgomp (GCC's OpenMP runtime)", "GPL-3.0-or-later WITH GCC-exception-3.1"),
+        ("mdBook: pages, styles and scripts of book/", "MPL-2.0"),
+        ("highlight.js in book/", "BSD-3-Clause"),
+        ("elasticlunr.js, mark.js, clipboard.js in book/", "MIT"),
+        ("Font Awesome's icons in book/", "CC-BY-4.0"),
+        ("Open Sans in book/", "Apache-2.0"),
+        ("Source Code Pro in book/", "OFL-1.1"),
+    ];
+    let extra = extra
+        .map(|(name, terms)| (name, terms.to_owned()))
         .into_iter()
         .chain(models.iter().map(|model| (model.name.as_str(), model.licence.clone())))
         .collect::<Vec<_>>();
@@ -108,6 +127,27 @@ fn build() -> Result<PathBuf> {
         bail!("dure cannot be built");
     }
     program.context("cargo named no program `dure`")
+}
+
+/// What the program says of itself to `man` and to shells, under the names that they look for.
+fn add_share(bundle: &mut Bundle, program: &Path, stage: &Path) -> Result<()> {
+    let pages = stage.join("man1");
+    if pages.exists() {
+        fs::remove_dir_all(&pages)?;
+    }
+    let ask = |words: &[&std::ffi::OsStr]| -> Result<String> {
+        let output = Command::new(program).args(words).output().context("the program cannot be run")?;
+        if !output.status.success() {
+            bail!("`dure {}` failed", words.join(" ".as_ref()).display());
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    ask(&["man".as_ref(), pages.as_ref()])?;
+    bundle.folder("share/man/man1", &pages)?;
+    for (shell, place) in COMPLETIONS {
+        bundle.text(format!("share/{place}"), ask(&["completions".as_ref(), shell.as_ref()])?);
+    }
+    Ok(())
 }
 
 /// A copy without what only debuggers read: a quarter of the size. Symbols stay, so a crash still names functions.

@@ -4,6 +4,7 @@
 
 mod advisories;
 mod bench;
+mod book;
 mod bundle;
 mod check;
 mod dist;
@@ -16,6 +17,8 @@ use std::process::ExitCode;
 const HELP: &str = "usage: cargo xtask COMMAND
 
 check                     format, lints, dependencies, tests, documentation: exactly what CI runs
+book                      the book of docs/ as HTML, in both languages; needs mdbook
+reference                 writes the book's generated pages anew: commands, settings
 deny                      the dependencies alone: licences, advisories, sources
 dist [--data DIR] [--without-models]
                           one bundle that installs and runs with no route out; the default models come from
@@ -33,6 +36,8 @@ fn main() -> ExitCode {
             Ok(options) => dist::run(&options),
             Err(error) => return usage(&format!("xtask: {error:#}\n\n")),
         },
+        ["book"] => book::make().map(|_| ()),
+        ["reference"] => check::write_reference(),
         ["bench"] => bench::list(),
         ["help" | "--help" | "-h"] => {
             print!("{HELP}");
