@@ -3,15 +3,17 @@
 #
 #   ./install.sh [--prefix DIR] [--data DIR]
 #     --prefix DIR   where the program goes                    [/opt/dure as root, else ~/.local/lib/dure]
+#                    (there, `dure`, its manual pages and completions are linked to where shells look for them)
 #     --data DIR     the data folder that gets the models      [$DURE_DATA, or ~/.local/share/dure]
 #
 # The same bundle again changes nothing; a newer one takes the old one's place, and the data stays.
 set -euo pipefail
 
-usage() { sed -n '4,6s/^#//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,7s/^#//p' "$0" >&2; exit 2; }
 
 here=$(cd "$(dirname "$0")" && pwd)
 if [ "$(id -u)" = 0 ]; then prefix=/opt/dure; else prefix=$HOME/.local/lib/dure; fi
+known=$prefix
 data=${DURE_DATA:-${XDG_DATA_HOME:-$HOME/.local/share}/dure}
 while [ $# -gt 0 ]; do
   case $1 in
@@ -42,6 +44,23 @@ fi
 mv "$new" "$prefix"
 rm -rf "$prefix.old"
 
+# Links one file into a folder; what somebody else put there stays.
+link() {
+  mkdir -p "$2"
+  [ -e "$2/$(basename "$1")" ] && [ ! -L "$2/$(basename "$1")" ] || ln -sfn "$1" "$2/"
+}
+
+dure=$prefix/dure
+if [ "$prefix" = "$known" ]; then
+  bin=/usr/local/bin share=/usr/local/share
+  [ "$(id -u)" = 0 ] || { bin=$HOME/.local/bin share=${XDG_DATA_HOME:-$HOME/.local/share}; }
+  link "$prefix/dure" "$bin"
+  for part in man/man1 bash-completion/completions zsh/site-functions fish/vendor_completions.d; do
+    for file in "$prefix/share/$part"/*; do link "$file" "$share/$part"; done
+  done
+  case ":$PATH:" in *":$bin:"*) dure=dure ;; esac
+fi
+
 for model in "$here"/models/*.gguf; do
   [ -e "$model" ] || continue
   name=$(basename "$model" .gguf)
@@ -51,9 +70,11 @@ done
 
 cat <<END
 installed. To begin:
-  $prefix/dure --data $data corpus create records --class open --licence cc0-1.0 --purpose answering
-  $prefix/dure --data $data corpus add records $prefix/examples/records
-  $prefix/dure --data $data ask records "염소 누출 대응 훈련은 몇 월에 하나요?"
-  $prefix/dure --data $data key create first
-  $prefix/dure --data $data up
+  export DURE_DATA=$data
+  $dure corpus create records --class open --licence cc0-1.0 --purpose answering
+  $dure corpus add records $prefix/examples/records
+  $dure ask records "염소 누출 대응 훈련은 몇 월에 하나요?"
+  $dure key create first
+  $dure up
+The book: $prefix/book/index.html (한국어: $prefix/book/ko/index.html)
 END

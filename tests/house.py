@@ -68,7 +68,8 @@ class Server:
         """One request by the standard library's client."""
         connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
         try:
-            sent = json.dumps(body) if body is not None and not isinstance(body, (bytes, str)) else body
+            as_it_is = body is None or isinstance(body, (bytes, str)) or hasattr(body, "__next__")
+            sent = body if as_it_is else json.dumps(body)
             content = {"Content-Type": "application/json"} if sent is not None else {}
             connection.request(method, path, body=sent, headers={**content, **(headers or {})})
             answer = connection.getresponse()
@@ -144,16 +145,19 @@ class House:
         return self.json("corpus", "add", corpus, *paths, **options)["result"]
 
     @contextlib.contextmanager
-    def up(self) -> Iterator[Server]:
-        """A server on a free port, ended with the block."""
+    def up(self, files_max: int | None = None, **settings: object) -> Iterator[Server]:
+        """A server on a free port, ended with the block. `settings` are as the environment names them, in small
+        letters and without `DURE_`; `files_max` is how many files it may have open."""
+        environment = {**self.environment, **{f"DURE_{name.upper()}": str(value) for name, value in settings.items()}}
+        limit = ["prlimit", f"--nofile={files_max}:{files_max}"] if files_max else []
         log = self.data.parent / f"{self.data.name}.log"
         with open(log, "ab") as errors:
             process = subprocess.Popen(
-                self.command("up", "--listen", "127.0.0.1:0"),
+                [*limit, *self.command("up", "--listen", "127.0.0.1:0")],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 stdin=subprocess.DEVNULL,
-                env=self.environment,
+                env=environment,
             )
         # A server that says nothing is ended, which ends the wait for its line.
         impatience = threading.Timer(START_MAX_S, process.kill)
@@ -161,7 +165,7 @@ class House:
         try:
             said = process.stdout.readline().decode()
             impatience.cancel()
-            found = re.search(r"http://([^/\s]+)", said)
+            found = re.search(r"https?://([^/\s]+)", said)
             assert found, f"the server did not start: {said!r} {log.read_text()[-2000:]}"
             yield Server(process, found.group(1), log)
         finally:

@@ -9,6 +9,7 @@ import gguf
 import openai
 import pytest
 from house import Server, eventually
+from test_outside_clients import run_node
 
 CHAT = "qwen2.5-coder-0.5b-instruct"
 EMBED = "multilingual-e5-small"
@@ -55,6 +56,17 @@ def test_a_streamed_route_ends_with_its_annotations(client: openai.OpenAI) -> No
         if chunk.choices and chunk.choices[0].finish_reason:
             last = chunk.choices[0].delta.model_dump()
     assert last and last["annotations"]
+
+
+def test_responses_and_others_clients_find_the_same_model(real, client, tmp_path: Path) -> None:
+    first = client.responses.create(model=CHAT, input="Say: water.", max_output_tokens=16)
+    second = client.responses.create(model=CHAT, input="Again.", max_output_tokens=16, previous_response_id=first.id)
+    assert first.output_text and second.usage.input_tokens > first.usage.input_tokens
+    cited = client.responses.create(model="records", input=QUESTIONS[0][0])
+    assert cited.model_dump()["dure"]["sources"], cited
+    _, server, key = real
+    prompt = "What is the weather in Seoul?"
+    run_node("vercel.mjs", server, key, tmp_path, DURE_MODEL=CHAT, DURE_PROMPT=prompt)
 
 
 def test_what_the_records_do_not_say_is_not_answered(client: openai.OpenAI) -> None:

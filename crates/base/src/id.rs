@@ -110,6 +110,14 @@ id!(
     /// One call of a tool, in the words of a model.
     CallId, "call"
 );
+id!(
+    /// A conversation that is kept for whoever had it.
+    ConversationId, "conv"
+);
+id!(
+    /// A response that is kept for whoever asked for it.
+    ResponseId, "resp"
+);
 
 /// The number of a passage in the passage log of one data folder, from 1 upward. Numbers are never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -10,7 +10,9 @@ mod principal;
 mod usage;
 
 pub use hash::{ContentHash, HashError};
-pub use id::{CallId, CorpusId, DocumentId, GroupId, IdError, KeyId, PassageId, PersonId, TenantId};
+pub use id::{
+    CallId, ConversationId, CorpusId, DocumentId, GroupId, IdError, KeyId, PassageId, PersonId, ResponseId, TenantId,
+};
 pub use label::{Class, Country, Label, LabelError, Name, Purpose, Residency};
 pub use principal::{Principal, Subject};
 pub use usage::Usage;

@@ -34,6 +34,8 @@ pub struct Principal {
     pub input_class: Class,
     /// The highest class that this principal may read.
     pub read_class_max: Class,
+    /// Whether it may change what its tenant has. It gives no right to read.
+    pub administrator: bool,
 }
 
 impl Principal {

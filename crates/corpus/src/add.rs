@@ -19,7 +19,7 @@ use crate::cache::pack;
 use crate::corpora::{from_json, id, to_json};
 use crate::extract::{self, EXTRACTOR, Kind, Warning, WarningKind};
 use crate::report::{AddOptions, AddReport, Failure, FailureReason, Progress, SourceWarning};
-use crate::source::{self, Budget, Content, Found, Hold, IN_FLIGHT_MAX, Looking, Record};
+use crate::source::{self, Budget, Content, Found, Hold, IN_FLIGHT_MAX, Looking, Named, Record, UPLOAD};
 use crate::write::{self, Gathered, NewRevision};
 use crate::{AddError, Corpora, Corpus, dated, passage};
 
@@ -38,6 +38,8 @@ const READERS_MAX: usize = 8;
 struct Known {
     document: DocumentId,
     path: String,
+    /// Where its record lay.
+    source: String,
     /// Its present content; `None` for a document that was removed.
     revision: Option<i64>,
     hash: Vec<u8>,
@@ -90,12 +92,26 @@ impl Corpora {
         options: &AddOptions,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<AddReport, AddError> {
-        let began = Instant::now();
         if paths.is_empty() {
             return Err(AddError::NothingNamed);
         }
+        self.add_named(corpus, Named::Paths(paths.to_vec()), options, progress).await
+    }
+
+    pub(crate) async fn add_named(
+        &self,
+        corpus: &Corpus,
+        named: Named,
+        options: &AddOptions,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<AddReport, AddError> {
+        let began = Instant::now();
         let _changing = self.begin_change(corpus.id).ok_or(AddError::Busy)?;
-        let known = self.known(corpus.id).await?;
+        let mut known = self.known(corpus.id).await?;
+        if matches!(named, Named::Uploads(_)) {
+            // An upload says nothing of where a record lies: the document of the same path is the one that is meant.
+            known = known.into_values().map(|known| (format!("{UPLOAD}{}", known.path), known)).collect();
+        }
         let mut adding = Adding::new(self, corpus, options, &known);
         let reading = Arc::new(Reading {
             options: options.clone(),
@@ -104,7 +120,7 @@ impl Corpora {
             known,
         });
         let looking = Arc::new(Looking::default());
-        let (mut done, look, readers) = start(paths.to_vec(), &reading, looking.clone());
+        let (mut done, look, readers) = start(named, &reading, looking.clone());
         loop {
             match tokio::time::timeout(BATCH_WAIT, done.recv()).await {
                 Ok(Some(one)) => {
@@ -149,6 +165,7 @@ impl Corpora {
                 let known = Known {
                     document: id(&document)?,
                     path,
+                    source: source.clone(),
                     revision,
                     hash: hash.unwrap_or_default(),
                     extractor: extractor.unwrap_or(0),
@@ -164,13 +181,13 @@ impl Corpora {
 type Started = (mpsc::Receiver<Done>, JoinHandle<Found>, Vec<JoinHandle<()>>);
 
 /// Starts one thread that looks and several that read. All end when the receiver is dropped.
-fn start(paths: Vec<PathBuf>, reading: &Arc<Reading>, looking: Arc<Looking>) -> Started {
+fn start(named: Named, reading: &Arc<Reading>, looking: Arc<Looking>) -> Started {
     let (records, to_read): (SyncSender<Record>, Receiver<Record>) = sync_channel(QUEUE);
     let (read, done) = mpsc::channel(QUEUE);
     let limits = reading.options.limits;
     let look = tokio::task::spawn_blocking(move || {
         let mut send = |record: Record| records.send(record).is_ok();
-        source::look(&paths, limits, Budget::new(IN_FLIGHT_MAX), looking, &mut send)
+        source::look(named, limits, Budget::new(IN_FLIGHT_MAX), looking, &mut send)
     });
     let to_read = Arc::new(Mutex::new(to_read));
     let count = std::thread::available_parallelism().map_or(2, usize::from).clamp(1, READERS_MAX);
@@ -196,6 +213,10 @@ fn read_record(record: Record, reading: &Reading) -> Done {
     let limits = &reading.options.limits;
     let bytes = match content {
         Content::File(beneath) => source::read_beneath(&beneath, limits.file_bytes_max),
+        Content::Section(section) => {
+            let length = section.length();
+            source::read_bounded(section, length, limits.file_bytes_max)
+        }
         Content::Bytes(bytes) => Ok(bytes),
         Content::Failed(reason) => Err(reason),
     };
@@ -221,6 +242,7 @@ fn gather(path: &str, source: &str, bytes: &[u8], reading: &Reading) -> Outcome 
     };
     if known.is_some_and(|known| {
         known.revision.is_some()
+            && known.source == source
             && known.hash == hash.as_bytes()
             && known.extractor == EXTRACTOR
             && known.class == class
@@ -488,8 +510,11 @@ impl<'a> Adding<'a> {
     }
 }
 
-/// Whether a record is still where it was; an archive stands for its entries.
+/// Whether a record is still where it was; an archive stands for its entries. What was uploaded stays until it is removed.
 fn lies_there(source: &str) -> bool {
+    if source.starts_with(UPLOAD) {
+        return true;
+    }
     let file = source.split_once("//").map_or(source, |(archive, _)| archive);
     Path::new(file).symlink_metadata().is_ok()
 }

@@ -15,6 +15,8 @@ use crate::CorpusError;
 use crate::cache::Cache;
 
 const NAME_MAX: usize = 64;
+/// Characters of a title that are kept.
+const TITLE_MAX: usize = 200;
 
 /// A corpus that is to be made.
 #[derive(Debug, Clone)]
@@ -27,6 +29,15 @@ pub struct NewCorpus {
     pub label: Label,
     /// Groups that may read it; empty means everybody of the tenant.
     pub readers: BTreeSet<GroupId>,
+}
+
+/// What is to change of a corpus; what is absent stays.
+#[derive(Debug, Clone, Default)]
+pub struct CorpusChange {
+    /// What people read; an empty one changes nothing.
+    pub title: Option<String>,
+    /// Groups that may read it; an empty set means everybody of the tenant.
+    pub readers: Option<BTreeSet<GroupId>>,
 }
 
 /// A named set of documents with one label.
@@ -106,7 +117,8 @@ impl Corpora {
     /// [`CorpusError::BadName`], [`CorpusError::NameTaken`].
     pub async fn create(&self, tenant: TenantId, new: NewCorpus) -> Result<Corpus, CorpusError> {
         let name = check_name(&new.name)?;
-        let title = if new.title.trim().is_empty() { name.clone() } else { new.title.trim().nfc().collect() };
+        let title =
+            if new.title.trim().is_empty() { name.clone() } else { new.title.trim().nfc().take(TITLE_MAX).collect() };
         let now = Timestamp::now();
         let corpus = Corpus {
             id: CorpusId::new(),
@@ -185,20 +197,24 @@ impl Corpora {
         self.with_readers(rows).await
     }
 
-    /// Says who may read a corpus; empty means everybody of the tenant.
+    /// Changes a corpus's title, and who may read it.
     ///
     /// # Errors
     /// [`CorpusError::NoCorpus`].
-    pub async fn set_readers(&self, corpus: CorpusId, readers: &BTreeSet<GroupId>) -> Result<(), CorpusError> {
+    pub async fn change(&self, corpus: CorpusId, change: CorpusChange) -> Result<(), CorpusError> {
+        let title: Option<String> = change.title.map(|title| title.trim().nfc().take(TITLE_MAX).collect());
         let mut write = self.store.write().await?;
-        let there = sqlx::query("SELECT 1 FROM corpus WHERE id = ?")
+        let there = sqlx::query("UPDATE corpus SET title = coalesce(nullif(?, ''), title) WHERE id = ?")
+            .bind(title)
             .bind(corpus.as_bytes().as_slice())
-            .fetch_optional(&mut *write)
+            .execute(&mut *write)
             .await?;
-        if there.is_none() {
+        if there.rows_affected() == 0 {
             return Err(CorpusError::NoCorpus);
         }
-        write_readers(&mut write, corpus, readers).await?;
+        if let Some(readers) = &change.readers {
+            write_readers(&mut write, corpus, readers).await?;
+        }
         write.commit().await?;
         Ok(())
     }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base::{Class, CorpusId, DocumentId, GroupId};
+use guard::SearchPermit;
 use jiff::civil::Date;
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization;
 
-use crate::corpora::from_json;
+use crate::corpora::{from_json, to_json};
 use crate::{AddError, Corpora, CorpusError, Heading, Kind, PassageRow, RevisionRow, Warning};
 
 const PAGE_MAX: u32 = 1000;
@@ -19,6 +21,25 @@ pub struct DocumentPage {
     pub after: Option<String>,
     /// How many; 1,000 at most, and 0 means as many.
     pub limit: u32,
+    /// Only documents whose path begins so.
+    pub path_prefix: Option<String>,
+    /// Only documents that have this in their path or title; the case of Latin letters does not count.
+    pub containing: Option<String>,
+    /// Only documents of this class.
+    pub class: Option<Class>,
+    /// Only documents whose extraction left warnings.
+    pub warned: bool,
+}
+
+/// A page of documents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DocumentList {
+    /// The documents, by path.
+    pub documents: Vec<DocumentSummary>,
+    /// Documents on all pages.
+    pub total: u64,
+    /// Whether another page follows.
+    pub more: bool,
 }
 
 /// One document in the newest version of its corpus.
@@ -65,27 +86,75 @@ pub struct Document {
     pub warnings: Vec<Warning>,
 }
 
+// Both queries choose the same rows; the numbered parameters are corpus, classes, groups, prefix, text, warned.
+const COUNT: &str = "SELECT count(*) FROM document d JOIN revision r ON r.number = d.revision
+     WHERE d.corpus = ?1 AND r.class IN (SELECT value FROM json_each(?2))
+       AND (?3 IS NULL OR r.readers = '[]'
+            OR EXISTS (SELECT 1 FROM json_each(r.readers) has JOIN json_each(?3) mine ON has.value = mine.value))
+       AND (?4 IS NULL OR substr(d.path, 1, length(?4)) = ?4)
+       AND (?5 IS NULL OR instr(lower(d.path), lower(?5)) > 0 OR instr(lower(r.title), lower(?5)) > 0)
+       AND (NOT ?6 OR EXISTS (SELECT 1 FROM document_warning w WHERE w.revision = r.number))";
+const LIST: &str = "SELECT d.id, d.path, r.title, r.kind, r.class, r.readers, r.dated, r.number, r.added_version,
+        r.text_bytes, r.passages, (SELECT count(*) FROM document_warning w WHERE w.revision = r.number)
+     FROM document d JOIN revision r ON r.number = d.revision
+     WHERE d.corpus = ?1 AND r.class IN (SELECT value FROM json_each(?2))
+       AND (?3 IS NULL OR r.readers = '[]'
+            OR EXISTS (SELECT 1 FROM json_each(r.readers) has JOIN json_each(?3) mine ON has.value = mine.value))
+       AND (?4 IS NULL OR substr(d.path, 1, length(?4)) = ?4)
+       AND (?5 IS NULL OR instr(lower(d.path), lower(?5)) > 0 OR instr(lower(r.title), lower(?5)) > 0)
+       AND (NOT ?6 OR EXISTS (SELECT 1 FROM document_warning w WHERE w.revision = r.number))
+       AND d.path > ?7 ORDER BY d.path LIMIT ?8";
+
 type SummaryRow = (Vec<u8>, String, String, String, String, String, Option<String>, i64, i64, i64, i64, i64);
 
 impl Corpora {
-    /// The documents in the newest version of the corpus, by path.
+    /// The documents in the newest version of the corpus that the permit's holder may read, by path.
+    ///
+    /// What may not be read is left out by the query itself: it neither shortens a page nor counts.
     ///
     /// # Errors
     /// When the disk says no.
-    pub async fn documents(&self, corpus: CorpusId, page: &DocumentPage) -> Result<Vec<DocumentSummary>, CorpusError> {
+    pub async fn documents(
+        &self,
+        corpus: CorpusId,
+        permit: &SearchPermit,
+        page: &DocumentPage,
+    ) -> Result<DocumentList, CorpusError> {
+        if !permit.corpora().contains(&corpus) {
+            return Ok(DocumentList { documents: Vec::new(), total: 0, more: false });
+        }
         let limit = if page.limit == 0 { PAGE_MAX } else { page.limit.min(PAGE_MAX) };
-        let rows: Vec<SummaryRow> = sqlx::query_as(
-            "SELECT d.id, d.path, r.title, r.kind, r.class, r.readers, r.dated, r.number, r.added_version,
-                    r.text_bytes, r.passages, (SELECT count(*) FROM document_warning w WHERE w.revision = r.number)
-             FROM document d JOIN revision r ON r.number = d.revision
-             WHERE d.corpus = ? AND d.path > ? ORDER BY d.path LIMIT ?",
-        )
-        .bind(corpus.as_bytes().as_slice())
-        .bind(page.after.as_deref().unwrap_or(""))
-        .bind(limit)
-        .fetch_all(self.store.read())
-        .await?;
-        rows.into_iter().map(summary).collect()
+        let classes: Vec<&str> = [Class::Open, Class::Sensitive, Class::Classified]
+            .into_iter()
+            .filter(|class| *class <= permit.class_max() && page.class.is_none_or(|wanted| wanted == *class))
+            .map(|class| class.as_str())
+            .collect();
+        let text = |text: &Option<String>| text.as_deref().map(|text| text.nfc().collect::<String>());
+        let (classes, groups) = (to_json(&classes)?, permit.groups().map(to_json).transpose()?);
+        let (prefix, containing) = (text(&page.path_prefix), text(&page.containing));
+        let total: i64 = sqlx::query_scalar(COUNT)
+            .bind(corpus.as_bytes().as_slice())
+            .bind(&classes)
+            .bind(&groups)
+            .bind(&prefix)
+            .bind(&containing)
+            .bind(page.warned)
+            .fetch_one(self.store.read())
+            .await?;
+        let rows: Vec<SummaryRow> = sqlx::query_as(LIST)
+            .bind(corpus.as_bytes().as_slice())
+            .bind(&classes)
+            .bind(&groups)
+            .bind(&prefix)
+            .bind(&containing)
+            .bind(page.warned)
+            .bind(page.after.as_deref().unwrap_or(""))
+            .bind(limit + 1)
+            .fetch_all(self.store.read())
+            .await?;
+        let more = rows.len() > limit as usize;
+        let documents = rows.into_iter().take(limit as usize).map(summary).collect::<Result<Vec<_>, _>>()?;
+        Ok(DocumentList { documents, total: total.max(0) as u64, more })
     }
 
     /// One document with its text, headings, passages and warnings.

@@ -6,6 +6,7 @@
 
 mod add;
 mod cache;
+mod check;
 mod clean;
 mod corpora;
 mod dated;
@@ -19,13 +20,15 @@ mod schema;
 pub mod sentence;
 mod source;
 mod tokens;
+mod upload;
 mod write;
 
-pub use corpora::{Corpora, Corpus, NewCorpus, Status};
-pub use document::{Document, DocumentPage, DocumentSummary};
+pub use corpora::{Corpora, Corpus, CorpusChange, NewCorpus, Status};
+pub use document::{Document, DocumentList, DocumentPage, DocumentSummary};
 pub use error::{AddError, CorpusError};
 pub use extract::{Heading, Kind, Warning, WarningKind};
 pub use log::{PassageRow, RevisionRow};
 pub use report::{AddOptions, AddReport, Failure, FailureReason, Limits, Progress, SourceWarning};
 pub use schema::SCHEMA;
 pub use tokens::estimate as estimate_tokens;
+pub use upload::Upload;

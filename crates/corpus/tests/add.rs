@@ -9,7 +9,7 @@ use std::pin::pin;
 use std::task::Poll;
 
 use base::{Class, GroupId, TenantId};
-use corpus::{AddError, AddOptions, CorpusError, FailureReason, Kind, Limits, WarningKind};
+use corpus::{AddError, AddOptions, CorpusChange, CorpusError, FailureReason, Kind, Limits, WarningKind};
 use house::{House, new_corpus};
 
 const ACT: &str = "# 여권법\n\n- 시행일: 20240814\n\n## 제1조 목적\n\n제1조(목적) 이 법은 여권을 정한다.\n\n## 제2조 소지\n\n여권을 소지하여야 한다.\n";
@@ -332,7 +332,8 @@ async fn corpora_are_named_found_and_kept_apart() {
     assert_eq!(house.corpora.find(other.tenant, "법령").await.unwrap(), Some(other.clone()));
     let terms = house.corpora.terms(&other);
     assert_eq!((terms.tenant, terms.readers), (other.tenant, [group].into()));
-    house.corpora.set_readers(other.id, &[].into()).await.unwrap();
+    let everybody = CorpusChange { readers: Some([].into()), ..CorpusChange::default() };
+    house.corpora.change(other.id, everybody).await.unwrap();
     assert!(house.corpora.get(other.id).await.unwrap().unwrap().readers.is_empty());
 }
 

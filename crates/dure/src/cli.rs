@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: what can be said. How it is explained is in `help`.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// From a folder of records to cited answers, on your own machines.
 #[derive(Debug, Parser)]
-#[command(name = "dure", version, max_term_width = 110, after_help = EXAMPLES)]
+#[command(name = "dure", version, max_term_width = 110)]
 pub struct Cli {
     /// The data folder [default: $DURE_DATA, or ~/.local/share/dure]
     #[arg(long, global = true, value_name = "DIR")]
@@ -24,17 +24,8 @@ pub struct Cli {
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
-A first hour:
-  dure model pull qwen2.5-coder-0.5b-instruct
-  dure model pull multilingual-e5-small
-  dure corpus create records --class open --residency KR --licence kogl-1 --purpose answering
-  dure corpus add records ./examples/records
-  dure ask records \"정수장의 여과지 역세척은 얼마나 자주 하나요?\"
-  dure key create app
-  dure up
-
-Commands speak to the running server, or open the data folder themselves where none runs.";
+/// The classes of a label, lowest first (N2SF's O, S, C).
+const CLASSES: [&str; 3] = ["open", "sensitive", "classified"];
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -65,8 +56,33 @@ pub enum Command {
     /// Keys of people and services
     #[command(subcommand)]
     Key(Key),
+    /// Watch the running server: requests, tokens, slots, errors
+    Top {
+        /// Print one sample and end
+        #[arg(long)]
+        once: bool,
+    },
     /// Show every setting with where it came from, and what is installed
     Doctor,
+    /// Copy the whole data folder into one file, while it is in use
+    Backup(Backup),
+    /// Restore a backup into an empty data folder (`--data`)
+    Restore {
+        /// A file that `dure backup` wrote
+        file: PathBuf,
+    },
+    /// Compare what is stored with what was written: database, models' files, documents
+    Check,
+    /// Print what makes a shell complete `dure`'s words
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command
+    Man {
+        /// The folder that they go into; `man` looks in `~/.local/share/man/man1`
+        dir: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +90,15 @@ pub struct Up {
     /// Where to listen [default: 127.0.0.1:7400]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The file to write, or the folder to write one into; nothing is written over
+    pub path: PathBuf,
+    /// Leave the models' files out: they are most of it, and can be fetched again
+    #[arg(long)]
+    pub without_models: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -135,7 +160,7 @@ pub struct Search {
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub to: Option<String>,
     /// Only documents of this class or a lower one
-    #[arg(long, value_name = "CLASS")]
+    #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
     pub class: Option<String>,
 }
 
@@ -151,7 +176,7 @@ pub enum Corpus {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
         /// A class stricter than the corpus's, for these documents
-        #[arg(long, value_name = "CLASS")]
+        #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
         class: Option<String>,
         /// Groups that may read these documents, beyond what the corpus asks
         #[arg(long, value_name = "GROUP")]
@@ -197,8 +222,8 @@ pub struct CreateCorpus {
     /// What people read
     #[arg(long, default_value = "")]
     pub title: String,
-    /// open, sensitive or classified (N2SF's O, S, C)
-    #[arg(long, value_name = "CLASS")]
+    /// How much it must be guarded (N2SF's O, S, C)
+    #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
     pub class: String,
     /// Countries where it may be processed; `anywhere` draws no border
     #[arg(long, value_name = "COUNTRY", value_delimiter = ',', default_value = "KR")]
@@ -347,11 +372,14 @@ pub enum Key {
         #[arg(long, value_delimiter = ',')]
         group: Vec<String>,
         /// The class that text sent with it takes at least
-        #[arg(long, value_name = "CLASS", default_value = "open")]
+        #[arg(long, value_name = "CLASS", default_value = "open", value_parser = CLASSES)]
         input_class: String,
         /// The highest class that it may read
-        #[arg(long, value_name = "CLASS", default_value = "open")]
+        #[arg(long, value_name = "CLASS", default_value = "open", value_parser = CLASSES)]
         read_class: String,
+        /// Let it change what the tenant has: corpora, routes, groups, people, keys. The console needs such a key
+        #[arg(long)]
+        administrator: bool,
     },
     /// List keys
     List,

@@ -2,6 +2,8 @@
 //!
 //! Both ways go through the same doors with the same requests, so a command does the same thing either way.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -9,14 +11,13 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Method, Request, Response};
 use http_body_util::BodyExt;
-use hyper_util::client::legacy;
-use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use store::{DataLock, StoreError};
 use tower::ServiceExt;
 
 use crate::house::{House, read_operator_key};
+use crate::pinned;
 use crate::settings::Settings;
 
 /// How long a command waits for another command to let go of the data folder.
@@ -30,7 +31,7 @@ pub struct Client {
 }
 
 enum Way {
-    Server { authority: String, http: legacy::Client<legacy::connect::HttpConnector, Body> },
+    Server { address: SocketAddr, certificate: Option<PathBuf> },
     Here(Box<House>),
 }
 
@@ -55,10 +56,10 @@ impl Client {
         let begun = Instant::now();
         loop {
             let way = match DataLock::owner(&settings.data)? {
-                Some(store::Owner { address: Some(address), .. }) => {
-                    let http = legacy::Client::builder(TokioExecutor::new()).build_http();
-                    Some(Way::Server { authority: address.to_string(), http })
-                }
+                Some(store::Owner { address: Some(address), .. }) => Some(Way::Server {
+                    address: from_here(address),
+                    certificate: settings.tls_files().map(|files| files.certificate),
+                }),
                 Some(owner) if begun.elapsed() > WAIT_MAX => {
                     bail!(StoreError::InUse { dir: settings.data.clone(), pid: owner.pid })
                 }
@@ -78,6 +79,14 @@ impl Client {
                 // Another command is at work; it is soon done, or becomes a server that can be asked.
                 None => tokio::time::sleep(Duration::from_millis(50)).await,
             }
+        }
+    }
+
+    /// Where the server listens; none where the work is done in this process.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self.way {
+            Way::Server { address, .. } => Some(address),
+            Way::Here(_) => None,
         }
     }
 
@@ -126,22 +135,18 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Response<Body>> {
-        let authority = match &self.way {
-            Way::Server { authority, .. } => authority,
-            Way::Here(_) => "localhost",
-        };
         let request = Request::builder()
             .method(method)
-            .uri(format!("http://{authority}{path}"))
-            .header(HOST, authority)
+            .uri(path)
+            .header(HOST, "localhost")
             .header(AUTHORIZATION, format!("Bearer {}", self.key))
             .header(CONTENT_TYPE, "application/json")
             .header("x-dure-tenant", &self.tenant)
             .body(body.map_or_else(Body::empty, |value| Body::from(value.to_string())))?;
         let response = match &self.way {
-            Way::Server { http, .. } => {
-                let response = http.request(request).await;
-                response.with_context(|| format!("the server at {authority} does not answer"))?.map(Body::new)
+            Way::Server { address, certificate } => {
+                let response = pinned::send(*address, certificate.as_ref(), request).await;
+                response.with_context(|| format!("the server at {address} does not answer"))?
             }
             Way::Here(house) => house.router().oneshot(request).await?,
         };
@@ -165,6 +170,16 @@ impl Client {
             Way::Server { .. } => Ok(()),
         }
     }
+}
+
+/// Where a server that listens on every address is reached from its own machine.
+fn from_here(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 fn in_use(error: &StoreError) -> bool {

@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use engine::fake::FakeEngine;
+use engine::fake::{FakeEngine, Gate};
 use engine::remote::Remote;
-use engine::{ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, EventStream};
+use engine::{ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, EventStream, Load};
 use guard::EngineTerms;
 use models::{Installed, Kind, Models};
 use serving::{EngineSource, ServedEngine, ServedModel};
 
 use crate::settings::{EngineKind, Settings};
 use crate::upstreams::Upstream;
+
+/// Requests that an upstream is given at the same time. It has a queue of its own and says when that is full.
+const UPSTREAM_AT_ONCE: usize = 4_096;
 
 /// The name of the model that needs no model.
 const FAKE: &str = "fake";
@@ -44,11 +47,13 @@ struct Placed {
     file: Option<base::ContentHash>,
     engine: Arc<dyn Engine>,
     terms: EngineTerms,
+    /// Requests that it is given at the same time.
+    at_once: usize,
 }
 
 impl Placed {
     fn served(&self) -> ServedEngine {
-        ServedEngine { engine: Arc::clone(&self.engine), terms: self.terms.clone() }
+        ServedEngine { engine: Arc::clone(&self.engine), terms: self.terms.clone(), at_once: self.at_once }
     }
 }
 
@@ -133,7 +138,10 @@ impl Engines {
     }
 
     fn add_fake(&self, new: &mut Served) {
-        let engine: Arc<dyn Engine> = Arc::new(FakeEngine::echo(FAKE));
+        let engine: Arc<dyn Engine> = match self.settings.fake_tokens_a_second {
+            0 => Arc::new(FakeEngine::echo(FAKE)),
+            pace => paced_fake(pace),
+        };
         let described = engine.describe();
         new.models.push(ServedModel {
             name: FAKE.to_owned(),
@@ -150,7 +158,16 @@ impl Engines {
     fn here(&self, engine: Arc<dyn Engine>, file: Option<base::ContentHash>) -> Placed {
         let name = engine.describe().model.clone();
         let terms = EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max };
-        Placed { file, engine, terms }
+        // Two more than it has slots, so that it finds its next work beside it.
+        Placed { file, engine, terms, at_once: self.settings.slots as usize + 2 }
+    }
+
+    /// How busy each engine is, by its model's name.
+    pub fn loads(&self) -> Vec<(String, Load)> {
+        let engines: Vec<_> = self.read(|served| {
+            served.engines.iter().map(|(model, placed)| (model.clone(), Arc::clone(&placed.engine))).collect()
+        });
+        engines.into_iter().map(|(model, engine)| (model, engine.load())).collect()
     }
 
     fn read<T>(&self, look: impl FnOnce(&Served) -> T) -> T {
@@ -163,11 +180,29 @@ impl Engines {
     }
 }
 
+/// A fake that writes only so many tokens a second, for tests of what happens meanwhile.
+fn paced_fake(tokens_a_second: u32) -> Arc<dyn Engine> {
+    let gate = Gate::closed();
+    let engine: Arc<dyn Engine> = Arc::new(FakeEngine::echo(FAKE).gated(&gate));
+    let alive = Arc::downgrade(&engine);
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1) / tokens_a_second);
+        while alive.strong_count() > 0 {
+            ticks.tick().await;
+            gate.let_through(1);
+        }
+    });
+    engine
+}
+
 /// The engine of an upstream. One that cannot be used is left out, and the others are served.
 fn remote(upstream: &Upstream) -> Option<Placed> {
     let engine = upstream.config().and_then(|config| Remote::new(config).map_err(|error| error.to_string()));
     match engine {
-        Ok(engine) => Some(Placed { file: None, engine: Arc::new(engine), terms: upstream.terms() }),
+        Ok(engine) => {
+            let (engine, terms) = (Arc::new(engine), upstream.terms());
+            Some(Placed { file: None, engine, terms, at_once: UPSTREAM_AT_ONCE })
+        }
         Err(reason) => {
             tracing::error!(upstream = upstream.name, reason, "an upstream is not served");
             None

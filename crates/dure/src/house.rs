@@ -9,23 +9,31 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use gateway::{App, Bounds, Console, OperatorKey};
+use gateway::{App, Bounds, Console, OperatorKey, Watch};
+use prometheus_client::registry::Registry;
 use store::{DataLock, Schema, Store};
 use tokio::task::JoinHandle;
 
 use crate::engines::{Embedder, Engines};
+use crate::keeper::Keeper;
 use crate::settings::Settings;
+use crate::watch::{EngineLoads, Machine, Probe};
 
-const SCHEMAS: &[Schema] = &[tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
+/// The tables of every crate, in the order in which they are brought to their newest step.
+pub const SCHEMAS: &[Schema] = &[tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
 
 /// The tenant that is there from the first day.
 const FIRST_TENANT: &str = "default";
+
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
 /// An open data folder.
 pub struct House {
     pub app: Arc<App>,
     store: Arc<Store>,
     following: JoinHandle<()>,
+    probing: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
 }
 
 impl House {
@@ -35,8 +43,8 @@ impl House {
     /// When the folder is in use or damaged.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = DataLock::take(&settings.data)?;
-        let operator = operator_key(&settings.data)?;
         let store = Arc::new(Store::open(&settings.data, lock, SCHEMAS).await?);
+        let operator = operator_key(&settings.data)?;
         let tenancy = Arc::new(tenancy::Tenancy::open(Arc::clone(&store)).await?);
         if tenancy.tenants().is_empty() {
             tenancy.create_tenant(FIRST_TENANT, None).await?;
@@ -73,7 +81,16 @@ impl House {
             search: Arc::clone(&search),
             engines: source,
         };
-        let serving = serving::Serving::open(parts, serving::Config::default()).await?;
+        let serving = Arc::new(serving::Serving::open(parts, serving_config(settings)).await?);
+        let sweeping = tokio::spawn(sweep(Arc::clone(&serving)));
+        let mut registry = Registry::default();
+        tenancy.register(&mut registry);
+        search.register(&mut registry);
+        serving.register(&mut registry);
+        registry.register_collector(Box::new(EngineLoads(Arc::clone(&engines))));
+        registry.register_collector(Box::new(Machine { data: settings.data.clone() }));
+        let probe = Probe { store: Arc::clone(&store), engines: Arc::clone(&engines), data: settings.data.clone() };
+        let (ready, probing) = probe.start().await;
         let (models_changed, mut changes) = tokio::sync::watch::channel(0);
         let following = {
             let models = Arc::clone(&models);
@@ -85,26 +102,35 @@ impl House {
                 }
             })
         };
+        let keeper = Keeper { store: Arc::clone(&store), corpora: Arc::clone(&corpora), models: Arc::clone(&models) };
         let app = Arc::new(App {
+            idempotency: tenancy::Idempotency::new(Arc::clone(&store)),
+            keeper: Arc::new(keeper),
             tenancy,
             guard: guard::Guard,
             corpora,
             search,
             models,
-            serving: Arc::new(serving),
+            serving,
             models_changed,
+            jobs: gateway::Jobs::default(),
             operator: OperatorKey::new(&operator),
+            stage: tokio::sync::watch::Sender::new(gateway::Stage::Serving),
             bounds: Bounds {
                 body_bytes_max: settings.server.body_bytes_max,
+                upload_bytes_max: settings.server.upload_bytes_max,
                 requests_max: settings.server.requests_max,
-                hosts: settings.server.hosts.clone(),
+                connections_max: settings.server.connections_max,
+                connections_per_peer_max: settings.server.connections_per_peer_max,
+                hosts: hosts(settings),
             },
             console: match settings.server.console_dir.as_str() {
                 "" => Console::Embedded,
                 folder => Console::Folder(folder.into()),
             },
+            watch: Watch::new(registry, ready, !settings.otel.endpoint.is_empty()),
         });
-        Ok(Self { app, store, following })
+        Ok(Self { app, store, following, probing, sweeping })
     }
 
     /// The doors.
@@ -123,11 +149,44 @@ impl House {
     /// When the quota counters could not be written; what was leased then counts as used.
     pub async fn close(self) -> anyhow::Result<()> {
         self.following.abort();
+        self.probing.abort();
+        self.sweeping.abort();
+        self.app.serving.history().close().await;
         let flushed = self.app.tenancy.flush().await;
         // Background work holds readers; it must let go before the database folds its log in.
         self.app.search.close().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.store.close()).await;
         Ok(flushed?)
+    }
+}
+
+/// The names that requests may be addressed to. The address set apart for metrics is one of them: Prometheus asks it by
+/// its number, and a number cannot be made to lead elsewhere.
+fn hosts(settings: &Settings) -> Vec<String> {
+    let apart = settings.metrics.listen.map(|address| address.ip()).filter(|ip| !ip.is_unspecified());
+    settings.server.hosts.iter().cloned().chain(apart.map(|ip| ip.to_string())).collect()
+}
+
+fn serving_config(settings: &Settings) -> serving::Config {
+    let turns = serving::TurnBounds {
+        waiting_max: settings.engine.queue_max,
+        waiting_each_max: settings.engine.queue_each_max,
+    };
+    let history = serving::HistoryConfig {
+        enabled: settings.history.enabled,
+        keep_days: settings.history.keep_days,
+        ..serving::HistoryConfig::default()
+    };
+    serving::Config { turns, history, ..serving::Config::default() }
+}
+
+/// Deletes what is older than it is kept, now and then.
+async fn sweep(serving: Arc<serving::Serving>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        if let Err(error) = serving.history().sweep().await {
+            tracing::error!(%error, "what is older than it is kept was not deleted");
+        }
     }
 }
 

@@ -30,6 +30,15 @@ fn hint(refused: &Refused) -> Option<&'static str> {
         ("not_found", "no such group") => Some("`dure group list` shows those that are there"),
         ("not_found", "no such document") => Some("`dure corpus show NAME` lists a corpus's documents"),
         ("model_not_found", _) => Some("`dure model list` shows what can be installed, and what is"),
+        ("conflict", message) if message.starts_with("there is a corpus") => {
+            Some("`dure corpus add NAME PATH` adds to it; the same files again change nothing")
+        }
+        ("unavailable", message) if message.contains("does not start") => {
+            Some("most often memory is short: lower `engine.slots` or `engine.context_tokens`")
+        }
+        ("insufficient_quota", _) => {
+            Some("`dure tenant list` shows what is used, `dure tenant quota NAME TOKENS` gives more")
+        }
         ("disk_full", _) => Some("nothing is lost; make room and run the same command again"),
         ("conflict", message) if message.contains("licence") => Some("to accept it, add `--accept-licence`"),
         _ => None,
@@ -53,7 +62,7 @@ pub fn table(rows: &[Vec<String>]) {
 }
 
 /// Columns that a text takes on a terminal: Hangul, Hanja and full-width forms take two.
-fn width(text: &str) -> usize {
+pub fn width(text: &str) -> usize {
     text.chars()
         .map(|letter| match letter as u32 {
             0x1100..=0x115F

@@ -22,9 +22,13 @@ pub const DEFAULTS: &str = include_str!("../../../settings.toml");
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub server: Server,
+    pub tls: Tls,
     pub engine: Engine,
     pub models: Models,
     pub search: Search,
+    pub metrics: Metrics,
+    pub otel: Otel,
+    pub history: History,
     pub log: Log,
     /// Models that other servers serve.
     #[serde(default)]
@@ -46,9 +50,21 @@ pub struct Server {
     pub listen: SocketAddr,
     pub hosts: Vec<String>,
     pub body_bytes_max: usize,
+    pub upload_bytes_max: usize,
     pub requests_max: usize,
+    pub connections_max: usize,
+    pub connections_per_peer_max: usize,
     pub drain_s: u64,
     pub console_dir: String,
+}
+
+/// TLS, where one of the files is named. What is not absolute lies in the data folder.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    pub client_ca: PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -69,6 +85,8 @@ pub struct Engine {
     pub spins: u32,
     pub context_tokens: u32,
     pub queue_max: usize,
+    pub queue_each_max: usize,
+    pub fake_tokens_a_second: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -87,6 +105,32 @@ pub struct Search {
     pub index_memory_bytes: usize,
     pub searches_max: usize,
     pub background: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    #[serde(deserialize_with = "address_or_none")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// An empty text stands for no address.
+fn address_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(serde::de::Error::custom) }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Otel {
+    pub endpoint: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    pub enabled: bool,
+    pub keep_days: u32,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -132,6 +176,21 @@ pub struct Flags {
 }
 
 impl Settings {
+    /// The files of TLS, if this server is to speak it. Naming one of them is asking for TLS, so that a forgotten
+    /// other one stops the server rather than TLS.
+    pub fn tls_files(&self) -> Option<gateway::TlsFiles> {
+        let Tls { certificate, key, client_ca } = &self.tls;
+        let named = |path: &PathBuf| !path.as_os_str().is_empty();
+        if ![certificate, key, client_ca].into_iter().any(named) {
+            return None;
+        }
+        Some(gateway::TlsFiles {
+            certificate: self.data.join(certificate),
+            key: self.data.join(key),
+            client_ca: named(client_ca).then(|| self.data.join(client_ca)),
+        })
+    }
+
     /// Reads all settings.
     ///
     /// # Errors

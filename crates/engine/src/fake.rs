@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, Event, EventStream, Finish, Likelihood,
-    Message, Role, Written, tools,
+    Load, Message, Role, Written, tools,
 };
 
 const DIMENSIONS: u32 = 64;
@@ -337,6 +337,12 @@ impl Engine for FakeEngine {
             embeddings.push(Embedding { vector: vector_of(text, dimensions as usize), tokens });
         }
         Ok(embeddings)
+    }
+
+    fn load(&self) -> Load {
+        let seen = self.seen();
+        let busy = u32::try_from(seen.chats - seen.finished - seen.dropped).unwrap_or(u32::MAX);
+        Load { busy, chats: seen.finished as u64, ..Load::default() }
     }
 }
 

@@ -7,9 +7,11 @@ mod chat;
 mod embed;
 mod error;
 pub mod fake;
+mod load;
 pub mod remote;
 pub mod template;
 pub mod tools;
+mod trace;
 
 use async_trait::async_trait;
 pub use chat::{
@@ -18,7 +20,9 @@ pub use chat::{
 };
 pub use embed::{EmbedKind, EmbedRequest, Embedding, Priority};
 pub use error::EngineError;
+pub use load::{Load, WAIT_BOUNDS_S, Waits};
 use serde::Serialize;
+pub use trace::{traceparent, within_trace};
 
 /// What an engine says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -64,4 +68,9 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`EngineError`]; then no text was embedded.
     async fn embed(&self, request: EmbedRequest) -> Result<Vec<Embedding>, EngineError>;
+
+    /// How busy it is, as far as it knows.
+    fn load(&self) -> Load {
+        Load::default()
+    }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use base::ContentHash;
@@ -12,22 +11,40 @@ use subtle::ConstantTimeEq;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::error::ApiError;
-use crate::{Console, console, health, host, manage, openai};
+use crate::jobs::Jobs;
+use crate::keeper::Keeper;
+use crate::stage::{self, Stage};
+use crate::visit::{self, Hall};
+use crate::watch::{self, Watch};
+use crate::{Console, console, host, idempotency, manage, mcp, openai};
 
 /// Bounds of the door.
 #[derive(Debug, Clone)]
 pub struct Bounds {
     /// Bytes of one request's body.
     pub body_bytes_max: usize,
+    /// Bytes of one upload.
+    pub upload_bytes_max: usize,
     /// Requests answered at the same time; more are told to come again.
     pub requests_max: usize,
+    /// Connections that are open at the same time; more wait to be accepted.
+    pub connections_max: usize,
+    /// Of those, how many one peer may have, so that no machine alone can take them all.
+    pub connections_per_peer_max: usize,
     /// Host names that requests may be addressed to beside loopback's own.
     pub hosts: Vec<String>,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { body_bytes_max: 8 << 20, requests_max: 512, hosts: Vec::new() }
+        Self {
+            body_bytes_max: 8 << 20,
+            upload_bytes_max: 256 << 20,
+            requests_max: 512,
+            connections_max: 4_096,
+            connections_per_peer_max: 3_072,
+            hosts: Vec::new(),
+        }
     }
 }
 
@@ -70,41 +87,93 @@ pub struct App {
     pub serving: Arc<serving::Serving>,
     /// Told after a model was installed or removed, so that engines follow.
     pub models_changed: tokio::sync::watch::Sender<u64>,
+    /// Answers by idempotency key.
+    pub idempotency: tenancy::Idempotency,
+    /// Keeps the data safe.
+    pub keeper: Arc<dyn Keeper>,
+    /// Long work that runs, and that has ended lately.
+    pub jobs: Jobs,
     /// The command line's secret.
     pub operator: OperatorKey,
+    /// Where the server is on its way to its end.
+    pub stage: tokio::sync::watch::Sender<Stage>,
     /// Bounds.
     pub bounds: Bounds,
     /// The page at `/`.
     pub console: Console,
+    /// Health, metrics, the last errors.
+    pub watch: Watch,
+}
+
+impl App {
+    /// Drops what is kept of a tenant's records outside the records, after some of them were removed.
+    pub(crate) async fn forget_kept(&self, tenant: base::TenantId) -> Result<(), ApiError> {
+        self.serving.forget_kept();
+        self.idempotency.forget(tenant).await.map_err(|error| ApiError::internal(&error))
+    }
 }
 
 /// All doors.
 pub fn router(app: Arc<App>) -> Router {
-    let places = Arc::new(tokio::sync::Semaphore::new(app.bounds.requests_max));
+    let hall = Arc::new(Hall::new(Arc::clone(&app)));
     Router::new()
         .merge(openai::routes())
-        .nest("/api/v1", manage::routes())
-        .merge(health::routes())
+        .nest("/api/v1", manage::routes(app.bounds.upload_bytes_max))
         .merge(console::routes())
+        .merge(mcp::routes(&app))
+        .merge(watch::routes())
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(DefaultBodyLimit::max(app.bounds.body_bytes_max))
-        .layer(axum::middleware::from_fn(move |request, next: axum::middleware::Next| {
-            let places = Arc::clone(&places);
-            async move {
-                // The place is held until the head is out; a stream's own bounds are the engine's slots and queue.
-                match places.try_acquire_owned() {
-                    Ok(_place) => next.run(request).await,
-                    Err(_) => ApiError::Crowded.into_response(),
-                }
-            }
-        }))
+        .layer(from_fn_with_state(Arc::clone(&app), idempotency::answer))
         .layer(from_fn_with_state(Arc::clone(&app), host::check))
+        .layer(from_fn_with_state(Arc::clone(&app), stage::answer))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&app), watch::along))
+        .layer(from_fn_with_state(hall, visit::receive))
+        .with_state(app)
+}
+
+/// What an address of its own answers that is only for watching: health, and metrics without a key. Host names are
+/// held to what is ours there, too.
+pub(crate) fn router_apart(app: Arc<App>) -> Router {
+    watch::routes_apart()
+        .fallback(|| async { ApiError::NoRoute })
+        .method_not_allowed_fallback(|| async { ApiError::Method })
+        .layer(from_fn_with_state(Arc::clone(&app), host::check))
         .with_state(app)
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
-    (StatusCode::INTERNAL_SERVER_ERROR, ApiError::Internal.body()).into_response()
+    ApiError::Internal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::http::Request;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn panics() -> &'static str {
+        panic!("not even this text goes out")
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_one_request_ends_only_that_request() {
+        let doors = Router::new().route("/panics", get(panics)).route("/lives", get(async || "alive"));
+        let doors: Router = doors.layer(CatchPanicLayer::custom(panicked));
+        for (path, status, said) in [("/panics", 500, "something went wrong inside"), ("/lives", 200, "alive")] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let answer = doors.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            let text = String::from_utf8_lossy(&body);
+            assert!(text.contains(said) && !text.contains("not even"), "{path}: {text}");
+        }
+    }
 }

@@ -14,6 +14,8 @@ use base::{Class, Principal, Subject};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::tls::Proof;
+use crate::visit::Visit;
 
 const API_KEY: &str = "x-api-key";
 const TENANT: &str = "x-dure-tenant";
@@ -23,6 +25,14 @@ const KEY_BYTES_MAX: usize = 512;
 #[derive(Debug, Clone)]
 pub(crate) struct Caller(pub(crate) Principal);
 
+/// Somebody who may change what the tenant has.
+#[derive(Debug, Clone)]
+pub(crate) struct Administrator(pub(crate) Principal);
+
+/// Somebody who may change which models of the catalogue are here.
+#[derive(Debug, Clone)]
+pub(crate) struct Steward(pub(crate) Principal);
+
 /// The command line on this machine.
 #[derive(Debug, Clone)]
 pub(crate) struct Operator(pub(crate) Principal);
@@ -31,22 +41,34 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let key = credential(&parts.headers).ok_or(ApiError::Unauthenticated)?;
-        if app.operator.matches(key) {
-            let name = parts.headers.get(TENANT).map_or(Ok("default"), |name| name.to_str());
-            let name = name.map_err(|_| ApiError::NotFound("tenant"))?;
-            let name = percent_decoded(name);
-            let tenant = app.tenancy.tenant(&name).map_err(ApiError::from)?;
-            return Ok(Caller(Principal {
-                tenant: tenant.id,
-                subject: Subject::Operator,
-                groups: BTreeSet::new(),
-                input_class: Class::Open,
-                read_class_max: Class::Classified,
-            }));
+        let principal = who(parts, app)?;
+        tracing::Span::current().record("tenant", tracing::field::display(principal.tenant));
+        if let Some(visit) = parts.extensions.get::<Visit>() {
+            visit.belongs_to(principal.tenant);
         }
-        app.tenancy.authenticate(key).map(Caller).map_err(|_| ApiError::Unauthenticated)
+        Ok(Self(principal))
     }
+}
+
+fn who(parts: &Parts, app: &App) -> Result<Principal, ApiError> {
+    let key = credential(&parts.headers).ok_or(ApiError::Unauthenticated)?;
+    if !app.operator.matches(key) {
+        if parts.extensions.get::<Proof>() == Some(&Proof::Owed) {
+            return Err(ApiError::NoCertificate);
+        }
+        return app.tenancy.authenticate(key).map_err(|_| ApiError::Unauthenticated);
+    }
+    let name = parts.headers.get(TENANT).map_or(Ok("default"), |name| name.to_str());
+    let name = name.map_err(|_| ApiError::NotFound("tenant"))?;
+    let tenant = app.tenancy.tenant(&percent_decoded(name))?;
+    Ok(Principal {
+        tenant: tenant.id,
+        subject: Subject::Operator,
+        groups: BTreeSet::new(),
+        input_class: Class::Open,
+        read_class_max: Class::Classified,
+        administrator: false,
+    })
 }
 
 impl FromRequestParts<Arc<App>> for Operator {
@@ -54,8 +76,29 @@ impl FromRequestParts<Arc<App>> for Operator {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let Caller(principal) = Caller::from_request_parts(parts, app).await?;
-        app.guard.may_administer(&principal)?;
+        app.guard.may_operate(&principal)?;
         Ok(Operator(principal))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Administrator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, app).await?;
+        app.guard.may_administer(&principal)?;
+        Ok(Administrator(principal))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Steward {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Caller(principal) = Caller::from_request_parts(parts, app).await?;
+        let house = app.tenancy.house().ok_or(ApiError::NotFound("tenant"))?;
+        app.guard.may_change_models(&principal, house)?;
+        Ok(Steward(principal))
     }
 }
 

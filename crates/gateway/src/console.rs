@@ -87,11 +87,8 @@ async fn asset(
     let tag = format!("\"{}\"", file.hash);
     let known = wanted.get(IF_NONE_MATCH).is_some_and(|tags| tags.to_str().is_ok_and(|tags| tags.contains(&tag)));
     let gzip = file.gzip.filter(|_| takes_gzip(&wanted));
-    let mut response = if known {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        gzip.unwrap_or(file.plain).into_response()
-    };
+    let mut response =
+        if known { StatusCode::NOT_MODIFIED.into_response() } else { gzip.unwrap_or(file.plain).into_response() };
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, kind);
     headers.insert(ETAG, HeaderValue::try_from(tag).map_err(|_| ApiError::Internal)?);
@@ -182,7 +179,12 @@ mod tests {
     #[test]
     fn the_page_loads_only_files_that_are_there_and_has_no_inline_code() {
         assert!(!INDEX.contains("{{") && !INDEX.contains("<!-- modules"));
-        assert!(!INDEX.contains("<style") && !INDEX.contains(" style=") && !INDEX.contains(" onload") && !INDEX.contains(" onerror"));
+        assert!(
+            !INDEX.contains("<style")
+                && !INDEX.contains(" style=")
+                && !INDEX.contains(" onload")
+                && !INDEX.contains(" onerror")
+        );
         let base = format!("/console/{DIGEST}/");
         let addresses: Vec<&str> =
             INDEX.split(['"', '\'']).skip(1).step_by(2).filter(|text| text.starts_with('/')).collect();

@@ -10,11 +10,15 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::watch::ErrorCode;
+
 /// Why a request was not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("a valid key is needed: `Authorization: Bearer KEY`")]
     Unauthenticated,
+    #[error("a client's certificate is needed here")]
+    NoCertificate,
     #[error("this server does not answer to that host or origin")]
     Host,
     #[error("no such {0}")]
@@ -29,6 +33,8 @@ pub(crate) enum ApiError {
     Invalid { message: String, field: Option<String> },
     #[error("the request's body is larger than this server takes")]
     BodyTooLarge,
+    #[error("the request's body came too slowly")]
+    BodyTooSlow,
     #[error("{0}")]
     TooLong(String),
     #[error("{0}")]
@@ -41,6 +47,12 @@ pub(crate) enum ApiError {
     Busy { message: String, retry_after: Duration },
     #[error("this server is answering as many requests as it can")]
     Crowded,
+    #[error("this server is being stopped")]
+    Stopping,
+    #[error("the request under this idempotency key still runs")]
+    KeyRunning,
+    #[error("this idempotency key was used for another request")]
+    KeyReused,
     #[error("{0}")]
     Unavailable(String),
     #[error("{0}")]
@@ -72,12 +84,14 @@ impl ApiError {
         const INVALID: &str = "invalid_request_error";
         match self {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "authentication_error", "invalid_api_key"),
+            Self::NoCertificate => (StatusCode::FORBIDDEN, "authentication_error", "certificate_required"),
             Self::Host => (StatusCode::FORBIDDEN, INVALID, "host_not_allowed"),
             Self::NotFound(_) | Self::NoRoute => (StatusCode::NOT_FOUND, INVALID, "not_found"),
             Self::ModelNotFound(_) => (StatusCode::NOT_FOUND, INVALID, "model_not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, INVALID, "method_not_allowed"),
             Self::Invalid { .. } => (StatusCode::BAD_REQUEST, INVALID, "invalid_value"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, INVALID, "body_too_large"),
+            Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, INVALID, "body_too_slow"),
             Self::TooLong(_) => (StatusCode::BAD_REQUEST, INVALID, "context_length_exceeded"),
             Self::Refused(_) => (StatusCode::FORBIDDEN, "permission_error", "refused_by_policy"),
             Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, "conflict"),
@@ -85,6 +99,9 @@ impl ApiError {
             Self::Busy { .. } | Self::Crowded => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded")
             }
+            Self::KeyRunning => (StatusCode::CONFLICT, INVALID, "idempotency_key_running"),
+            Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, INVALID, "idempotency_key_reused"),
+            Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "server_stopping"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "unavailable"),
             Self::Failed(_) => (StatusCode::BAD_GATEWAY, "server_error", "failed"),
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error", "disk_full"),
@@ -92,7 +109,16 @@ impl ApiError {
         }
     }
 
-    fn value(&self) -> Value {
+    /// The code that a response which failed on its way gives, as OpenAI's `/v1/responses` names it.
+    pub(crate) fn response_code(&self) -> &'static str {
+        match self.row().0 {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_exceeded",
+            status if status.is_client_error() => "invalid_prompt",
+            _ => "server_error",
+        }
+    }
+
+    pub(crate) fn value(&self) -> Value {
         let (_, kind, code) = self.row();
         let param = if let Self::Invalid { field: Some(field), .. } = self { json!(field) } else { Value::Null };
         json!({ "error": { "message": self.to_string(), "type": kind, "param": param, "code": code } })
@@ -102,14 +128,12 @@ impl ApiError {
         self.value().to_string()
     }
 
-    pub(crate) fn body(&self) -> axum::Json<Value> {
-        axum::Json(self.value())
-    }
-
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Busy { retry_after, .. } => Some(*retry_after),
-            Self::Crowded => Some(Duration::from_secs(1)),
+            Self::Crowded | Self::KeyRunning => Some(Duration::from_secs(1)),
+            // About as long as a restart takes.
+            Self::Stopping => Some(Duration::from_secs(5)),
             _ => None,
         }
     }
@@ -117,8 +141,9 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let (status, ..) = self.row();
+        let (status, _, code) = self.row();
         let mut response = (status, self.text()).into_response();
+        response.extensions_mut().insert(ErrorCode(code));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if status == StatusCode::UNAUTHORIZED {
@@ -210,6 +235,17 @@ impl From<retrieval::SearchError> for ApiError {
     }
 }
 
+impl From<crate::keeper::KeeperError> for ApiError {
+    fn from(error: crate::keeper::KeeperError) -> Self {
+        use crate::keeper::KeeperError as E;
+        match error {
+            E::Refused(message) => Self::Conflict(message),
+            E::Failed(message) => Self::Failed(message),
+            E::Full => Self::DiskFull,
+        }
+    }
+}
+
 impl From<models::ModelsError> for ApiError {
     fn from(error: models::ModelsError) -> Self {
         use models::ModelsError as E;
@@ -270,9 +306,25 @@ impl From<serving::ChatError> for ApiError {
             E::Refused(refusal) => refusal.into(),
             E::Quota(error) => error.into(),
             E::Busy { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
+            E::Waiting { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
             E::Died { .. } | E::Broken { .. } | E::Stalled { .. } => Self::Failed(error.to_string()),
             E::Quarantined { .. } => Self::invalid(error.to_string()),
             E::Unavailable { .. } => Self::Unavailable(error.to_string()),
+            E::History(error) => error.into(),
+            E::Search(error) => error.into(),
+            E::Store(error) => inside(error.is_full(), &error),
+        }
+    }
+}
+
+impl From<serving::HistoryError> for ApiError {
+    fn from(error: serving::HistoryError) -> Self {
+        use serving::HistoryError as E;
+        match error {
+            E::Off => Self::Refused(error.to_string()),
+            E::NotFound { what } => Self::NotFound(what),
+            E::Full { .. } => Self::Conflict(error.to_string()),
+            E::Invalid { field, .. } => Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) },
             E::Search(error) => error.into(),
             E::Store(error) => inside(error.is_full(), &error),
         }

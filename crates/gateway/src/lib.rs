@@ -1,19 +1,32 @@
 //! HTTP: wire in, domain out, errors mapped once.
 //!
-//! What must stay true: every route but `/healthz` asks the one extractor in `caller` who asks, before anything
-//! else happens; every body is bounded; nothing here decides what is allowed, that is the guard's.
+//! What must stay true: every route but the console's files and the two of health asks the one extractor in `caller`
+//! who asks, before anything else happens; every body is bounded; nothing here decides what is allowed, that is the guard's.
 
 mod app;
 mod caller;
 mod console;
 mod error;
-mod health;
 mod host;
+mod idempotency;
+mod jobs;
+mod keeper;
 mod manage;
+mod mcp;
 mod openai;
+mod patience;
 mod serve;
+mod stage;
 mod stream;
+mod tls;
+mod visit;
+mod watch;
 
 pub use app::{App, Bounds, OperatorKey, router};
 pub use console::Console;
-pub use serve::{ServeError, serve};
+pub use jobs::Jobs;
+pub use keeper::{BackupWish, Checked, Keeper, KeeperError, KeeperProgress, Tell};
+pub use serve::{ServeError, serve, serve_apart};
+pub use stage::Stage;
+pub use tls::{Tls, TlsError, TlsFiles};
+pub use watch::{Readiness, Watch};

@@ -8,8 +8,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::Response;
 use futures::{Stream, StreamExt};
 use serde::Serialize;
-use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
+use serde_json::Value;
 
 use crate::error::ApiError;
 
@@ -52,6 +51,15 @@ where
     respond("text/event-stream", Body::from_stream(events))
 }
 
+/// One event for each value, named by the value's own `type`, as `/v1/responses` streams. The last one says how it ended.
+pub(crate) fn named_events(events: impl Stream<Item = Value> + Send + 'static) -> Response {
+    let events = events.map(|event| {
+        let name = event["type"].as_str().unwrap_or("error");
+        Ok::<_, Infallible>(format!("event: {name}\ndata: {event}\n\n"))
+    });
+    respond("text/event-stream", Body::from_stream(events))
+}
+
 /// A line of the answer to a request for long work.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -60,26 +68,6 @@ pub(crate) enum Step<P, R> {
     Progress(P),
     /// What it did; the last line.
     Result(R),
-}
-
-/// Runs long work and tells how far it is. Whoever hangs up ends the work.
-pub(crate) fn working<P, R, F>(work: impl FnOnce(mpsc::Sender<P>) -> F) -> Response
-where
-    P: Serialize + Send + 'static,
-    R: Serialize + Send + 'static,
-    F: Future<Output = Result<R, ApiError>> + Send + 'static,
-{
-    let (sender, receiver) = mpsc::channel(16);
-    let task = AbortOnDropHandle::new(tokio::spawn(work(sender)));
-    let steps = futures::stream::unfold((receiver, Some(task)), async |(mut receiver, task)| {
-        if let Some(progress) = receiver.recv().await {
-            return Some((Ok(Step::Progress(progress)), (receiver, task)));
-        }
-        // The sender went with the work, so the work has ended.
-        let result = task?.await.unwrap_or(Err(ApiError::Internal)).map(Step::Result);
-        Some((result, (receiver, None)))
-    });
-    json_lines(steps)
 }
 
 fn respond(kind: &'static str, body: Body) -> Response {

@@ -68,6 +68,16 @@ impl SearchPermit {
         &self.purpose
     }
 
+    /// The highest class that may be found.
+    pub fn class_max(&self) -> Class {
+        self.class_max
+    }
+
+    /// The groups whose documents may be found; none where those of all groups may.
+    pub fn groups(&self) -> Option<&BTreeSet<GroupId>> {
+        (!self.operator).then_some(&self.groups)
+    }
+
     /// Whether a document may be found. Asked once when a search's filter is built, and again of each hit.
     pub fn allows(&self, document: &DocumentTerms) -> bool {
         self.corpora.contains(&document.corpus)
@@ -127,6 +137,10 @@ impl<T> Cleared<T> {
     pub fn release(self, engine: &str) -> Result<T, Refusal> {
         if self.engine == engine { Ok(self.text) } else { Err(Refusal::OutsidePermit) }
     }
+}
+
+pub(crate) fn administers(principal: &Principal) -> bool {
+    principal.is_operator() || principal.administrator
 }
 
 pub(crate) fn reads_corpus(principal: &Principal, corpus: &CorpusTerms) -> bool {

@@ -42,7 +42,22 @@ pub enum Refusal {
     /// A text does not fit the permit it was shown with.
     #[error("the text's label is stricter than the permit's")]
     OutsidePermit,
+    /// The corpus has readers, and the principal, who may know of it, is none of them.
+    #[error("this corpus has other readers")]
+    Readers,
     /// Only the operator may do this.
     #[error("only the operator may do this")]
     OperatorOnly,
+    /// Only a key that may administer may do this.
+    #[error("this needs a key that may administer")]
+    AdministratorOnly,
+    /// Only those who administer the house's own tenant may do this.
+    #[error("this needs a key that may administer the house's own tenant")]
+    HouseOnly,
+    /// Nobody hands out more than what is his.
+    #[error("an administrator's key makes no key that reads `{class}` records, or that sends text of a lower class")]
+    Grant {
+        /// The class that was asked for.
+        class: Class,
+    },
 }

@@ -1,9 +1,9 @@
 //! The built-in rule: a tenant's records for that tenant's readers, up to their clearance, for the purposes that
 //! the label names, on engines inside the label's border.
 
-use base::{Label, Principal, Purpose};
+use base::{Class, Label, Principal, Purpose, TenantId};
 
-use crate::permit::reads_corpus;
+use crate::permit::{administers, reads_corpus};
 use crate::{CorpusTerms, EgressPermit, EngineTerms, Refusal, SearchPermit};
 
 /// The one place where permits come from.
@@ -11,20 +11,63 @@ use crate::{CorpusTerms, EgressPermit, EngineTerms, Refusal, SearchPermit};
 pub struct Guard;
 
 impl Guard {
-    /// Decides whether `principal` may know that `corpus` exists.
+    /// Decides whether `principal` may know that `corpus` exists: its readers, and those who administer its tenant.
     ///
     /// # Errors
     /// [`Refusal::NotVisible`].
     pub fn may_see(&self, principal: &Principal, corpus: &CorpusTerms) -> Result<(), Refusal> {
-        if reads_corpus(principal, corpus) { Ok(()) } else { Err(Refusal::NotVisible) }
+        if reads_corpus(principal, corpus) || (administers(principal) && principal.tenant == corpus.tenant) {
+            Ok(())
+        } else {
+            Err(Refusal::NotVisible)
+        }
     }
 
-    /// Decides whether `principal` may change what is installed: corpora, models, tenants, keys.
+    /// Decides whether `principal` may change what its own tenant has: corpora and their documents, routes, groups,
+    /// people, keys.
+    ///
+    /// # Errors
+    /// [`Refusal::AdministratorOnly`].
+    pub fn may_administer(&self, principal: &Principal) -> Result<(), Refusal> {
+        if administers(principal) { Ok(()) } else { Err(Refusal::AdministratorOnly) }
+    }
+
+    /// Decides whether `principal` may fetch and remove models of the catalogue. They take the disk, the network and the
+    /// memory of the whole house and are used by every tenant, and their licences are accepted in the house's name; so
+    /// it is for those who administer `house`, the tenant that the installation belongs to.
+    ///
+    /// # Errors
+    /// [`Refusal::HouseOnly`].
+    pub fn may_change_models(&self, principal: &Principal, house: TenantId) -> Result<(), Refusal> {
+        if principal.is_operator() || (principal.administrator && principal.tenant == house) {
+            Ok(())
+        } else {
+            Err(Refusal::HouseOnly)
+        }
+    }
+
+    /// Decides whether `principal` may act on the installation itself: other tenants, files of the machine, settings.
     ///
     /// # Errors
     /// [`Refusal::OperatorOnly`].
-    pub fn may_administer(&self, principal: &Principal) -> Result<(), Refusal> {
+    pub fn may_operate(&self, principal: &Principal) -> Result<(), Refusal> {
         if principal.is_operator() { Ok(()) } else { Err(Refusal::OperatorOnly) }
+    }
+
+    /// Decides whether `principal` may make a key that reads up to `read_class_max` and whose text takes at least
+    /// `input_class`. An administrator gives away nothing that is not the administrator's own, or a key would be a way
+    /// around its clearance.
+    ///
+    /// # Errors
+    /// [`Refusal::AdministratorOnly`], [`Refusal::Grant`].
+    pub fn may_grant(&self, principal: &Principal, input_class: Class, read_class_max: Class) -> Result<(), Refusal> {
+        self.may_administer(principal)?;
+        if principal.is_operator()
+            || (read_class_max <= principal.read_class_max && input_class >= principal.input_class)
+        {
+            return Ok(());
+        }
+        Err(Refusal::Grant { class: read_class_max })
     }
 
     /// Decides whether `principal` may search all of `corpora` for `purpose`.
@@ -42,6 +85,9 @@ impl Guard {
         }
         for corpus in corpora {
             self.may_see(principal, corpus)?;
+            if !reads_corpus(principal, corpus) {
+                return Err(Refusal::Readers);
+            }
             if corpus.label.class > principal.read_class_max {
                 return Err(Refusal::Clearance { class: corpus.label.class });
             }
@@ -117,7 +163,12 @@ mod tests {
             groups: groups.iter().copied().collect(),
             input_class: Class::Open,
             read_class_max: Class::Sensitive,
+            administrator: false,
         }
+    }
+
+    fn administrator(tenant: TenantId) -> Principal {
+        Principal { administrator: true, ..reader(tenant, &[]) }
     }
 
     fn corpus(tenant: TenantId, readers: &[GroupId], class: Class) -> CorpusTerms {
@@ -143,6 +194,40 @@ mod tests {
         let corpora = std::slice::from_ref(&terms);
         assert!(Guard.may_search(&reader(tenant, &[law, works]), corpora, &purpose()).is_ok());
         assert_eq!(Guard.may_search(&reader(tenant, &[works]), corpora, &purpose()).unwrap_err(), Refusal::NotVisible);
+    }
+
+    #[test]
+    fn who_administers_a_tenant_knows_its_corpora_and_reads_none_by_that() {
+        let (ours, law) = (TenantId::new(), GroupId::new());
+        let of_law = corpus(ours, &[law], Class::Open);
+        let keeper = administrator(ours);
+        assert_eq!(Guard.may_see(&keeper, &of_law), Ok(()));
+        let refused = Guard.may_search(&keeper, std::slice::from_ref(&of_law), &purpose()).unwrap_err();
+        assert_eq!(refused, Refusal::Readers);
+        let theirs = corpus(TenantId::new(), &[], Class::Open);
+        assert_eq!(Guard.may_see(&keeper, &theirs), Err(Refusal::NotVisible));
+        assert_eq!(Guard.may_see(&reader(ours, &[]), &of_law), Err(Refusal::NotVisible));
+    }
+
+    #[test]
+    fn an_administrator_is_no_operator_and_only_the_houses_own_changes_models() {
+        let (house, other) = (TenantId::new(), TenantId::new());
+        let operator = Principal { subject: Subject::Operator, ..reader(other, &[]) };
+        let all = [reader(house, &[]), administrator(other), administrator(house), operator];
+        let allowed = |decide: &dyn Fn(&Principal) -> bool| all.each_ref().map(decide);
+        assert_eq!(allowed(&|who| Guard.may_administer(who).is_ok()), [false, true, true, true]);
+        assert_eq!(allowed(&|who| Guard.may_change_models(who, house).is_ok()), [false, false, true, true]);
+        assert_eq!(allowed(&|who| Guard.may_operate(who).is_ok()), [false, false, false, true]);
+    }
+
+    #[test]
+    fn nobody_grants_more_than_is_theirs() {
+        let keeper = Principal { input_class: Class::Sensitive, ..administrator(TenantId::new()) };
+        assert_eq!(Guard.may_grant(&keeper, Class::Sensitive, Class::Sensitive), Ok(()));
+        assert_eq!(Guard.may_grant(&keeper, Class::Classified, Class::Open), Ok(()));
+        assert!(Guard.may_grant(&keeper, Class::Sensitive, Class::Classified).is_err());
+        assert!(Guard.may_grant(&keeper, Class::Open, Class::Open).is_err());
+        assert!(Guard.may_grant(&reader(keeper.tenant, &[]), Class::Open, Class::Open).is_err());
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use async_trait::async_trait;
 use base::ContentHash;
 use engine::{
-    ChatRequest, Description, EmbedKind, EmbedRequest, Embedding, EngineError, Event, EventStream, Priority, Sampling,
-    tools,
+    ChatRequest, Description, EmbedKind, EmbedRequest, Embedding, EngineError, Event, EventStream, Load, Priority,
+    Sampling, tools,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::limits;
 use crate::supervisor::{Command, Item, Lane, Reply, Supervisor};
@@ -39,6 +40,19 @@ pub struct Shared {
     pub corrected: OnceLock<Description>,
     /// The child's process id, or 0.
     pub pid: AtomicU32,
+    load: Mutex<Load>,
+}
+
+impl Shared {
+    /// How busy the engine was when its supervisor looked last.
+    pub fn load(&self) -> Load {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what [`Shared::load`] tells from now on.
+    pub fn show_load(&self, load: Load) {
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner) = load;
+    }
 }
 
 impl Engine {
@@ -55,7 +69,8 @@ impl Engine {
             unrelated_cosine: config.unrelated_cosine,
             context_tokens: config.context_tokens,
         };
-        let shared = Shared { config, described, corrected: OnceLock::new(), pid: AtomicU32::new(0) };
+        let load = Mutex::new(Load { slots: described.chats.then_some(config.slots), ..Load::default() });
+        let shared = Shared { config, described, corrected: OnceLock::new(), pid: AtomicU32::new(0), load };
         Ok(Self { shared: Arc::new(shared), commands: Mutex::default(), next_id: AtomicU64::new(1) })
     }
 
@@ -90,7 +105,8 @@ impl Engine {
 
     fn submit(&self, lane: Lane, input: ContentHash, message: impl FnOnce(WorkId) -> ToChild, reply: Reply) -> Ticket {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let commands = self.send(Command::Submit(Box::new(Item { id, lane, input, message: message(id), reply })));
+        let item = Item { id, lane, input, message: message(id), reply, since: Instant::now() };
+        let commands = self.send(Command::Submit(Box::new(item)));
         Ticket { id, commands, waits: true }
     }
 
@@ -276,5 +292,9 @@ impl engine::Engine for Engine {
         let texts = request.texts.into_iter().map(|text| self.embed_one(format!("{prefix}{text}"), lane));
         // Only a few are on their way, so that dropping this drops almost all of the work.
         stream::iter(texts).buffered(TEXTS_AHEAD).try_collect().await
+    }
+
+    fn load(&self) -> Load {
+        Load { pid: self.child_pid(), ..self.shared.load() }
     }
 }

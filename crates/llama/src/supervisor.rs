@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::ContentHash;
-use engine::{Description, Embedding, EngineError, Event};
+use engine::{Description, Embedding, EngineError, Event, Load};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -68,6 +68,8 @@ pub struct Item {
     pub message: ToChild,
     /// Where the outcome goes.
     pub reply: Reply,
+    /// Since when it waits.
+    pub since: Instant,
 }
 
 /// Where an outcome goes.
@@ -130,11 +132,14 @@ pub struct Supervisor {
     /// Why the last start failed, while that counts as the answer.
     failure: Option<String>,
     chat_seconds: f64,
+    /// What is counted since the engine was opened.
+    load: Load,
 }
 
 impl Supervisor {
     /// Works until nobody can ask any longer; then the child ends too.
     pub async fn run(shared: Arc<Shared>, mut commands: mpsc::UnboundedReceiver<Command>) {
+        let load = shared.load();
         let mut this = Self {
             shared,
             state: State::Down,
@@ -146,10 +151,12 @@ impl Supervisor {
             rest_until: None,
             failure: None,
             chat_seconds: 5.0,
+            load,
         };
         loop {
             this.check_deadlines().await;
             this.dispatch().await;
+            this.show_load();
             let deadline = this.deadline();
             tokio::select! {
                 command = commands.recv() => match command {
@@ -173,6 +180,19 @@ impl Supervisor {
 
     fn model(&self) -> String {
         self.shared.config.model.clone()
+    }
+
+    /// Lets whoever watches see how busy the child is now.
+    fn show_load(&self) {
+        let chats = self.shared.config.role == Role::Chat;
+        let busy = if chats { self.in_lane(Lane::Chat) } else { self.flights.len() };
+        let waiting: usize = self.queues.iter().map(VecDeque::len).sum();
+        self.shared.show_load(Load {
+            slots: chats.then_some(self.shared.config.slots),
+            busy: u32::try_from(busy).unwrap_or(u32::MAX),
+            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            ..self.load
+        });
     }
 
     fn take(&mut self, command: Command) {
@@ -270,6 +290,9 @@ impl Supervisor {
                 item.reply.fail(EngineError::Quarantined { model: self.model() });
                 return true;
             }
+            if lane == Lane::Chat {
+                self.load.waits.add(item.since.elapsed());
+            }
             let flight = Flight {
                 lane,
                 input: item.input,
@@ -300,6 +323,7 @@ impl Supervisor {
         tracing::warn!(model = self.shared.config.model, reason, "the engine does not start");
         self.rest();
         self.failure = Some(reason.to_owned());
+        self.load.down = true;
         self.refuse_all(reason);
     }
 
@@ -344,6 +368,7 @@ impl Supervisor {
         let in_flight: Vec<ContentHash> = self.flights.values().map(|flight| flight.input).collect();
         let model = self.model();
         tracing::warn!(model, wrong, status, last_words, in_flight = in_flight.len(), "the engine's child is lost");
+        self.load.losses += 1;
         self.suspicion.died(&in_flight);
         for (_, flight) in self.flights.drain() {
             if let Some(reply) = flight.reply {
@@ -383,6 +408,10 @@ impl Supervisor {
             FromChild::Done(id, finish, usage) => {
                 let flight = self.finish(id)?;
                 self.chat_seconds = 0.8 * self.chat_seconds + 0.2 * flight.begun.elapsed().as_secs_f64();
+                self.load.chats += 1;
+                self.load.cache_hits += u64::from(usage.cached_tokens > 0);
+                self.load.prompt_tokens = self.load.prompt_tokens.saturating_add(usage.prompt_tokens);
+                self.load.cached_tokens = self.load.cached_tokens.saturating_add(usage.cached_tokens);
                 match flight.reply {
                     None => Ok(()),
                     Some(Reply::Chat(reply)) => {
@@ -484,6 +513,7 @@ impl Supervisor {
         if let State::Starting(connection, _) = std::mem::replace(&mut self.state, State::Down) {
             self.state = State::Up(connection);
         }
+        self.load.down = false;
         self.shared.pid.store(pid, Ordering::SeqCst);
         for starter in self.starters.drain(..) {
             let _ = starter.send(Ok(()));

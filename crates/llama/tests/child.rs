@@ -415,3 +415,41 @@ fn settings_that_cannot_work_are_refused() {
         assert!(matches!(Engine::open(config), Err(EngineError::Invalid(_))));
     }
 }
+
+#[tokio::test]
+async fn how_busy_it_is_can_be_seen() {
+    let engine = open(|config| config.slots = 1);
+    assert_eq!((engine.load().slots, engine.load().busy), (Some(1), 0));
+    let mut first = engine.chat(request("endless")).await.unwrap();
+    first.next().await.unwrap().unwrap();
+    let mut second = Box::pin(ask(&engine, "second"));
+    assert_eq!(second.as_mut().now_or_never(), None);
+    while engine.load().waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((engine.load().busy, engine.load().waiting, engine.load().chats), (1, 1, 0));
+    drop(first);
+    assert_eq!(second.await.as_deref(), Ok("second"));
+    assert_eq!(ask(&engine, "second").await.as_deref(), Ok("second"));
+    let load = engine.load();
+    assert_eq!((load.chats, load.cache_hits, load.waits.counts.iter().sum::<u64>()), (2, 1, 3));
+    assert!(load.cached_tokens > 0 && load.cached_tokens < load.prompt_tokens, "{load:?}");
+    assert_eq!((load.losses, load.pid), (0, engine.child_pid()));
+
+    kill(&engine);
+    while engine.load().losses == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(ask(&engine, "third").await.as_deref(), Ok("third"));
+    assert_eq!((engine.load().losses, engine.load().down, engine.load().chats), (1, false, 3));
+}
+
+#[tokio::test]
+async fn an_engine_that_does_not_start_is_seen_to_be_down() {
+    let engine = open(|config| config.program = "/nonexistent/program".into());
+    assert!(!engine.load().down);
+    assert!(engine.start().await.is_err());
+    while !engine.load().down {
+        tokio::task::yield_now().await;
+    }
+}

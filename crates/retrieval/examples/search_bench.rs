@@ -207,6 +207,7 @@ async fn corpus(corpora: &Corpora) -> Result<(Corpus, SearchPermit)> {
         groups: [].into(),
         input_class: Class::Open,
         read_class_max: Class::Open,
+        administrator: false,
     };
     let permit = Guard.may_search(&principal, &[corpora.terms(&corpus)], &purpose)?;
     Ok((corpus, permit))

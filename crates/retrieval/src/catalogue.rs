@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use base::{Class, CorpusId};
+use base::{Class, CorpusId, DocumentId};
 use corpus::RevisionRow;
 use guard::{DocumentTerms, SearchPermit};
 
@@ -91,6 +91,16 @@ impl Catalogue {
             }
         }
         set
+    }
+
+    /// Those of these documents that the permit leaves.
+    pub fn standing(&self, permit: &SearchPermit, documents: &BTreeSet<DocumentId>) -> BTreeSet<DocumentId> {
+        let starts = permit.corpora().iter().filter_map(|corpus| self.corpora.get(corpus)).flatten();
+        starts
+            .filter_map(|start| self.live.get(start))
+            .filter(|(row, terms)| documents.contains(&row.document) && permit.allows(terms))
+            .map(|(row, _)| row.document)
+            .collect()
     }
 }
 

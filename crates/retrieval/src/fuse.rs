@@ -23,7 +23,9 @@ pub(crate) struct Ranked {
     pub passage: u32,
     pub score: f32,
     pub words_rank: Option<u32>,
+    pub words_score: Option<f32>,
     pub meaning_rank: Option<u32>,
+    pub meaning_score: Option<f32>,
 }
 
 /// The scale of one ranking: how far a score stands out of its best.
@@ -56,7 +58,9 @@ pub(crate) fn alone(best: &[(u32, f32)], by_words: bool) -> Vec<Ranked> {
         passage,
         score,
         words_rank: by_words.then_some(rank),
+        words_score: by_words.then_some(score),
         meaning_rank: (!by_words).then_some(rank),
+        meaning_score: (!by_words).then_some(score),
     };
     best.iter().zip(1..).map(place).collect()
 }
@@ -70,7 +74,14 @@ pub(crate) fn fused(
     nearness: impl Fn(u32) -> Option<f32>,
 ) -> Vec<Ranked> {
     let mut candidates: BTreeMap<u32, Ranked> = BTreeMap::new();
-    let new = |passage| Ranked { passage, score: 0.0, words_rank: None, meaning_rank: None };
+    let new = |passage| Ranked {
+        passage,
+        score: 0.0,
+        words_rank: None,
+        words_score: None,
+        meaning_rank: None,
+        meaning_score: None,
+    };
     for (&(passage, _), rank) in best.iter().zip(1..) {
         candidates.entry(passage).or_insert_with(|| new(passage)).words_rank = Some(rank);
     }
@@ -87,8 +98,10 @@ pub(crate) fn fused(
     let usual = if known.is_empty() { 0.0 } else { known.iter().sum::<f32>() / known.len() as f32 };
     let mut ranked: Vec<Ranked> = candidates.into_values().collect();
     for one in &mut ranked {
-        let meaning = nearness(one.passage).map_or(usual, |nearness| by_meaning.place(nearness));
-        one.score = (1.0 - MEANING_WEIGHT) * by_words.place(words(one.passage)) + MEANING_WEIGHT * meaning;
+        let (words, nearness) = (words(one.passage), nearness(one.passage));
+        let meaning = nearness.map_or(usual, |nearness| by_meaning.place(nearness));
+        one.score = (1.0 - MEANING_WEIGHT) * by_words.place(words) + MEANING_WEIGHT * meaning;
+        (one.words_score, one.meaning_score) = (Some(words), nearness);
     }
     ranked.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.passage.cmp(&b.passage)));
     ranked

@@ -9,6 +9,7 @@ mod background;
 mod catalogue;
 mod follow;
 mod fuse;
+mod metrics;
 mod passages;
 mod query;
 mod search;

@@ -73,12 +73,18 @@ pub struct Hit {
     pub class: Class,
     /// The document's date, if it has one.
     pub dated: Option<jiff::civil::Date>,
+    /// Its place in this answer, from 1.
+    pub rank: u32,
     /// What it was ranked by: comparable inside one answer only.
     pub score: f32,
     /// Its place by words alone, from 1, if it was among the candidates.
     pub words_rank: Option<u32>,
+    /// Its score by words alone (BM25), where words were asked for.
+    pub words_score: Option<f32>,
     /// Its place by meaning alone, from 1, if it was among the candidates.
     pub meaning_rank: Option<u32>,
+    /// The cosine of its vector and the question's, where meaning was asked for and its vector is made.
+    pub meaning_score: Option<f32>,
 }
 
 /// The answer to a query.

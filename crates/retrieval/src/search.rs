@@ -18,6 +18,7 @@ use crate::background::{self, Meaning};
 use crate::catalogue::Catalogue;
 use crate::follow::{self, Progress};
 use crate::fuse::{self, CANDIDATES_MAX, Ranked};
+use crate::metrics::Metrics;
 use crate::passages::PassageSet;
 use crate::vectors::Probe;
 use crate::words::{self, IndexError, WordScores, Words};
@@ -68,6 +69,7 @@ pub struct Search {
     running: Semaphore,
     waiting: Semaphore,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) metrics: Metrics,
 }
 
 /// What searches and background work share.
@@ -159,6 +161,7 @@ impl Search {
             running: Semaphore::new(shared.config.searches_max.max(1)),
             waiting: Semaphore::new(shared.config.waiting_max.max(1)),
             tasks: Mutex::new(tasks),
+            metrics: Metrics::default(),
             shared,
         }))
     }
@@ -172,7 +175,8 @@ impl Search {
     /// [`SearchError::QueryTooLong`], [`SearchError::Top`], [`SearchError::Busy`]; the others if the disk says no.
     pub async fn search(&self, permit: &SearchPermit, query: &Query) -> Result<Found, SearchError> {
         query.check()?;
-        let begun = Instant::now();
+        let whole = Instant::now();
+        let begun = whole;
         let _place = self.place().await?;
         follow::reach_head(&self.shared, Some(self.shared.config.wait_max)).await?;
         let mut elapsed = Elapsed { wait: begun.elapsed(), ..Elapsed::default() };
@@ -221,6 +225,7 @@ impl Search {
         let begun = Instant::now();
         let hits = self.hits(permit, &ranked[..ranked.len().min(query.top)]).await?;
         elapsed.texts = begun.elapsed();
+        self.metrics.answered(query.mode, whole.elapsed());
         Ok(Found { hits, searched: permitted.len(), embedded, behind, without_meaning, elapsed })
     }
 
@@ -285,10 +290,14 @@ impl Search {
         if let Ok(place) = self.running.try_acquire() {
             return Ok(place);
         }
-        let _waiting = self.waiting.try_acquire().map_err(|_| SearchError::Busy)?;
+        let busy = || {
+            self.metrics.refused();
+            SearchError::Busy
+        };
+        let _waiting = self.waiting.try_acquire().map_err(|_| busy())?;
         match timeout(self.shared.config.wait_max, self.running.acquire()).await {
             Ok(place) => place.map_err(|_| SearchError::Stopped),
-            Err(_) => Err(SearchError::Busy),
+            Err(_) => Err(busy()),
         }
     }
 
@@ -420,16 +429,19 @@ impl Search {
                     text: row.text().to_owned(),
                     class: revision.class,
                     dated: revision.dated,
+                    rank: hits.len() as u32 + 1,
                     score: ranked.score,
                     words_rank: ranked.words_rank,
+                    words_score: ranked.words_score,
                     meaning_rank: ranked.meaning_rank,
+                    meaning_score: ranked.meaning_score,
                 });
             }
         });
         Ok(hits)
     }
 
-    fn catalogue<T>(&self, read: impl FnOnce(&Catalogue) -> T) -> T {
+    pub(crate) fn catalogue<T>(&self, read: impl FnOnce(&Catalogue) -> T) -> T {
         read(&self.shared.catalogue.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

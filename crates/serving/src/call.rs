@@ -233,19 +233,23 @@ impl Bounds {
     }
 
     pub(crate) fn answer(&self, call: &AnswerCall) -> Result<(), ChatError> {
-        if call.corpora.is_empty() || call.corpora.len() > self.corpora_max {
-            return Err(ChatError::invalid("corpora", format!("1 to {} are taken", self.corpora_max)));
-        }
+        self.records(&call.corpora, call.passages_max)?;
         self.question(&call.question)?;
         if call.instructions.len() > 16 << 10 {
             return Err(ChatError::invalid("instructions", "at most 16384 bytes are taken"));
         }
-        self.passages(call.passages_max)?;
         if let Some(model) = &call.model {
             name(model)?;
         }
         tokens(call.tokens_max)?;
         call.sampling.check()
+    }
+
+    pub(crate) fn records(&self, corpora: &[String], passages_max: Option<u32>) -> Result<(), ChatError> {
+        if corpora.is_empty() || corpora.len() > self.corpora_max {
+            return Err(ChatError::invalid("corpora", format!("1 to {} are taken", self.corpora_max)));
+        }
+        self.passages(passages_max)
     }
 
     pub(crate) fn question(&self, question: &str) -> Result<(), ChatError> {

@@ -10,6 +10,8 @@ pub struct ServedEngine {
     pub engine: Arc<dyn engine::Engine>,
     /// Where it runs and what it may see.
     pub terms: guard::EngineTerms,
+    /// Requests that it is given at the same time; more wait for their turn.
+    pub at_once: usize,
 }
 
 /// A model that can be called here.

@@ -52,6 +52,18 @@ pub enum ChatError {
         /// When to ask again.
         retry_after: Duration,
     },
+    /// Too many wait for their turn.
+    #[error("{waiting} requests{whose} wait for `{name}` already")]
+    Waiting {
+        /// What they wait for: a model, or the search.
+        name: String,
+        /// How many.
+        waiting: usize,
+        /// Empty if all of them count, or whose they are.
+        whose: &'static str,
+        /// When those will have been served.
+        retry_after: Duration,
+    },
     /// The engine stopped while it worked on this. It is started again.
     #[error("the engine of `{model}` stopped while it was working on this")]
     Died {
@@ -86,6 +98,9 @@ pub enum ChatError {
         /// The model.
         model: String,
     },
+    /// The turn cannot be kept in the conversation that it names.
+    #[error(transparent)]
+    History(crate::HistoryError),
     /// The search was not answered.
     #[error(transparent)]
     Search(#[from] retrieval::SearchError),

@@ -6,12 +6,12 @@ use std::pin::Pin;
 use base::{DocumentId, PassageId, Usage};
 use engine::{Finish, ToolCall, ToolCallPart, Written};
 use futures::{Stream, StreamExt};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ChatError;
 
 /// Whose words a reply is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerKind {
     /// A chat without records.

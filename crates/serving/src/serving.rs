@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Principal, Purpose, Usage};
+use base::{Label, Principal, Purpose, Usage};
 use engine::{ChatRequest, EmbedKind, EmbedRequest, Message, Priority, Role};
+use futures::future::try_join_all;
 use guard::Guard;
 use retrieval::{Hit, Search};
 use store::{Store, StoreError};
@@ -13,12 +14,21 @@ use tenancy::Tenancy;
 use crate::answer::{Cited, Writer, choose, extract};
 use crate::call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall};
 use crate::evidence::Evidence;
+use crate::history::MadeOf;
 use crate::meter::Meter;
+use crate::metrics::Metrics;
 use crate::salt::Secret;
 use crate::stream::{self, Ending};
+use crate::turns::{Party, Turn, TurnBounds, Turns};
 use crate::vectors::Vectors;
-use crate::way::{Ask, Target, Way, room};
-use crate::{ChatError, Embedded, EngineSource, ListedModel, ReplyStream, Routes, Weighing};
+use crate::way::{Ask, Made, Said, Target, Way, room};
+use crate::{
+    ChatError, Embedded, EngineSource, History, HistoryConfig, ListedModel, ReplyStream, Routes, ServedEngine, Weighing,
+};
+
+/// The line for searching records, which runs some at once and refuses what is more than it has room for.
+const SEARCH: &str = "search";
+const SEARCHES_AT_ONCE: usize = 8;
 
 /// How chats and answers are made.
 #[derive(Debug, Clone)]
@@ -42,6 +52,10 @@ pub struct Config {
     pub sure_from: f32,
     /// What one call may ask for.
     pub bounds: Bounds,
+    /// How many may wait for their turn.
+    pub turns: TurnBounds,
+    /// What is kept of conversations.
+    pub history: HistoryConfig,
 }
 
 impl Default for Config {
@@ -56,6 +70,8 @@ impl Default for Config {
             abstain_below: 0.45,
             sure_from: 0.6,
             bounds: Bounds::default(),
+            turns: TurnBounds::default(),
+            history: HistoryConfig::default(),
         }
     }
 }
@@ -82,6 +98,9 @@ pub struct Serving {
     pub(crate) secret: Secret,
     pub(crate) purpose: Purpose,
     pub(crate) vectors: Vectors,
+    pub(crate) metrics: Metrics,
+    pub(crate) turns: Turns,
+    pub(crate) history: Arc<History>,
 }
 
 impl Serving {
@@ -91,9 +110,13 @@ impl Serving {
     /// When the disk says no.
     pub async fn open(parts: Parts, config: Config) -> Result<Self, StoreError> {
         let secret = Secret::of(&parts.store).await?;
-        let purpose = "answering".parse().map_err(|error| StoreError::Broken(format!("{error}")))?;
+        let purpose: Purpose = "answering".parse().map_err(|error| StoreError::Broken(format!("{error}")))?;
         let routes = Routes::open(parts.store.clone()).await?;
-        Ok(Self { parts, config, routes, secret, purpose, vectors: Vectors::default() })
+        let turns = Turns::new(config.turns);
+        let metrics = Metrics::default();
+        let (store, search) = (parts.store.clone(), parts.search.clone());
+        let history = Arc::new(History::open(store, search, purpose.clone(), config.history).await?);
+        Ok(Self { parts, config, routes, secret, purpose, vectors: Vectors::default(), metrics, turns, history })
     }
 
     /// Drops what is kept in memory of records. To be called when something was forgotten.
@@ -104,6 +127,11 @@ impl Serving {
     /// The routes.
     pub fn routes(&self) -> &Routes {
         &self.routes
+    }
+
+    /// What is kept of conversations.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// What this principal can call.
@@ -144,10 +172,40 @@ impl Serving {
     /// # Errors
     /// [`ChatError`] before the first event; what goes wrong later comes as the stream's last item.
     pub async fn chat(&self, principal: &Principal, call: ChatCall) -> Result<ReplyStream, ChatError> {
-        self.config.bounds.chat(&call)?;
-        let target = self.target(principal, &call.model)?;
-        if target.corpora.is_empty() {
-            return self.plain(principal, target, call).await;
+        self.chat_in(&Party::of(1), principal, call).await
+    }
+
+    /// Takes several chat turns that belong together; all of them begin, or none.
+    ///
+    /// # Errors
+    /// As for [`Serving::chat`].
+    pub async fn chats(&self, principal: &Principal, calls: Vec<ChatCall>) -> Result<Vec<ReplyStream>, ChatError> {
+        let party = Party::of(calls.len());
+        try_join_all(calls.into_iter().map(|call| self.chat_in(&party, principal, call))).await
+    }
+
+    async fn chat_in(&self, party: &Party, principal: &Principal, call: ChatCall) -> Result<ReplyStream, ChatError> {
+        let said = Said { call, earlier: 0..0, label: self.input_label(principal), records: None };
+        Ok(self.say(party, principal, said).await?.stream)
+    }
+
+    /// Takes a chat turn, whatever part of it was said before.
+    pub(crate) async fn say(&self, party: &Party, principal: &Principal, said: Said) -> Result<Made, ChatError> {
+        let call = &said.call;
+        self.config.bounds.chat(call)?;
+        let mut target = self.target(principal, &call.model)?;
+        let routed = !target.corpora.is_empty();
+        match &said.records {
+            Some(_) if routed => {
+                return Err(ChatError::invalid("tools", "this route looks in records of its own already"));
+            }
+            Some(records) => {
+                self.config.bounds.records(&records.corpora, records.passages_max)?;
+                target.corpora.clone_from(&records.corpora);
+                target.passages_max = records.passages_max.unwrap_or(self.config.passages);
+            }
+            None if routed => {}
+            None => return self.plain(party, principal, target, said).await,
         }
         for (field, given) in [
             ("tools", !call.tools.offered.is_empty()),
@@ -161,6 +219,7 @@ impl Serving {
         }
         let last = call.messages.iter().rposition(|message| message.role == Role::User);
         let Some(last) = last else { return Err(ChatError::invalid("messages", "nobody asks anything")) };
+        let Said { call, label, .. } = said;
         let mut history = call.messages;
         history.truncate(last + 1);
         let question = history.pop().map(|message| message.content).unwrap_or_default();
@@ -168,9 +227,9 @@ impl Serving {
         let ask =
             Ask { target, question, history, sampling: call.sampling, tokens_max: call.tokens_max, stop: call.stop };
         let name = ask.target.name.clone();
-        self.cited(principal, ask).await.map_err(|error| match error {
+        self.cited(party, principal, ask, label).await.map_err(|error| match error {
             // A route over records that this principal may not know of does not exist for it either.
-            ChatError::CorpusNotFound { .. } => ChatError::ModelNotFound { model: name },
+            ChatError::CorpusNotFound { .. } if routed => ChatError::ModelNotFound { model: name },
             other => other,
         })
     }
@@ -215,7 +274,7 @@ impl Serving {
             tokens_max: call.tokens_max,
             stop: Vec::new(),
         };
-        self.cited(principal, ask).await
+        Ok(self.cited(&Party::of(1), principal, ask, self.input_label(principal)).await?.stream)
     }
 
     /// Shows how an answer would be weighed: the best sentences with what was seen of them, and the chance that the
@@ -260,21 +319,29 @@ impl Serving {
             Some(false) => EmbedKind::Passage,
             None => EmbedKind::Plain,
         };
+        let _turn = self.turns.take(principal, &served.terms.name, served.at_once, tokens_max).await?;
         let texts = permit.clear(call.texts, &label)?.release(&served.terms.name)?;
         let request = EmbedRequest { texts, kind, priority: Priority::Interactive };
-        let embedded = served.engine.embed(request).await.map_err(ChatError::of_engine)?;
+        let mut watch = self.metrics.embeddings(&call.model);
+        let embedded = served.engine.embed(request).await.map_err(|error| {
+            watch.failed(&error);
+            ChatError::of_engine(error)
+        })?;
         let prompt_tokens = embedded.iter().map(|one| u64::from(one.tokens).min(window)).sum();
         let usage = Usage { prompt_tokens, ..Usage::default() };
         meter.ended(usage);
+        watch.ended(usage);
         Ok(Embedded { model: call.model, vectors: embedded.into_iter().map(|one| one.vector).collect(), usage })
     }
 
-    async fn plain(&self, principal: &Principal, target: Target, call: ChatCall) -> Result<ReplyStream, ChatError> {
+    async fn plain(&self, party: &Party, principal: &Principal, target: Target, said: Said) -> Result<Made, ChatError> {
+        let Said { call, mut earlier, label, .. } = said;
         let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
         let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
         if !target.instructions.trim().is_empty() && call.text.is_none() {
             messages.push(Message::new(Role::System, target.instructions));
         }
+        earlier = earlier.start + messages.len()..earlier.end + messages.len();
         messages.extend(call.messages);
         let mut request = ChatRequest {
             text: call.text,
@@ -285,37 +352,47 @@ impl Serving {
             logprobs: call.logprobs,
             ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &target.name))
         };
-        let label = self.input_label(principal);
         let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
-        let way = Way { served, permit, label };
-        let prompt = way.count(&request).await?;
+        let way = Way { served, permit, label: label.clone() };
+        let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
+        let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
+        let prompt = way.fit(&mut request, earlier, wanted).await?;
         let room = room(&way.served, prompt)?;
-        request.tokens_max = call.tokens_max.unwrap_or(self.config.chat_tokens).min(room);
-        self.start(principal, way, request, prompt, Ending::chat()).await
+        request.tokens_max = wanted.min(room);
+        let stream = self.start(principal, way, turn, request, prompt, Ending::chat()).await?;
+        Ok(Made { stream, label, made_of: MadeOf::default() })
     }
 
-    async fn cited(&self, principal: &Principal, ask: Ask) -> Result<ReplyStream, ChatError> {
-        let Evidence { weighed, question, terms } =
-            self.evidence(principal, &ask.target.corpora, &ask.question).await?;
+    async fn cited(&self, party: &Party, principal: &Principal, ask: Ask, given: Label) -> Result<Made, ChatError> {
+        let turn = self.turns.take(principal, SEARCH, SEARCHES_AT_ONCE, 1).await?;
+        let Evidence { weighed, terms } = self.evidence(principal, &ask.target.corpora, &ask.question).await?;
+        drop(turn);
         let chosen = choose(&weighed, ask.target.passages_max as usize);
         let mut cited = Cited::of(&weighed, &chosen);
+        let label = self.label(principal, &terms, cited_hits(&cited)).join(&given);
+        let made_of = MadeOf {
+            corpora: terms.iter().map(|terms| terms.corpus).collect(),
+            documents: cited_hits(&cited).map(|hit| hit.document).collect(),
+        };
+        let made = |stream| Made { stream, label: label.clone(), made_of };
         if weighed.hits.is_empty() || weighed.chance < self.config.abstain_below {
-            return Ok(stream::silent(&ask.question, cited.sources()));
+            return Ok(made(stream::silent(&ask.question, cited.sources())));
         }
         let quotes = extract(&weighed, &cited, &chosen);
         let served = match (ask.target.mode, ask.target.engine.clone()) {
             (AnswerMode::Extractive, _) | (AnswerMode::Both, None) => {
-                return Ok(stream::extractive(&ask.question, cited.sources(), quotes));
+                return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes)));
             }
             (_, Some(served)) => served,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
         };
-        let label = self.label(principal, &terms, cited_hits(&cited));
         let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
-        let way = Way { served, permit, label };
+        let way = Way { served, permit, label: label.clone() };
+        let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
+        let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;
         let (request, prompt) = self.pack(principal, &way, &ask, &mut cited).await?;
         let cited = Arc::new(cited);
-        let writer = Writer::new(cited.clone(), Arc::new(question.text), ask.target.mode == AnswerMode::Both);
+        let writer = Writer::new(cited.clone(), ask.target.mode == AnswerMode::Both);
         let ending = Ending::cited(
             &ask.question,
             writer,
@@ -324,7 +401,22 @@ impl Serving {
             ask.target.mode,
             weighed.chance >= self.config.sure_from,
         );
-        self.start(principal, way, request, prompt, ending).await
+        Ok(made(self.start(principal, way, turn, request, prompt, ending).await?))
+    }
+
+    /// Waits for the principal's turn at an engine.
+    async fn turn(
+        &self,
+        party: &Party,
+        principal: &Principal,
+        served: &ServedEngine,
+        messages: &[Message],
+        tokens_max: u32,
+    ) -> Result<Arc<Turn>, ChatError> {
+        // Nothing is counted yet: a token of most texts has about three bytes.
+        let bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+        let cost = bytes as u64 / 3 + u64::from(tokens_max);
+        party.turn(&self.turns, principal, &served.terms.name, served.at_once, cost).await
     }
 
     /// Sets tokens aside, clears the prompt for its engine, and begins to write.
@@ -332,6 +424,7 @@ impl Serving {
         &self,
         principal: &Principal,
         way: Way,
+        turn: Arc<Turn>,
         request: ChatRequest,
         prompt: u32,
         ending: Ending,
@@ -340,9 +433,11 @@ impl Serving {
         let mut meter = Meter::new(self.parts.tenancy.admit(principal, tokens_max).await?);
         let request = way.clear(request)?;
         meter.began(prompt.into());
+        let mut watch = self.metrics.chat(&way.served.engine.describe().model);
         match way.served.engine.chat(request).await {
-            Ok(events) => Ok(stream::written(events, meter, ending)),
+            Ok(events) => Ok(stream::written(watch.over(turn.over(events)), meter, ending)),
             Err(error) => {
+                watch.failed(&error);
                 // Refused before its first token: nothing was used, unless it stopped while at work.
                 if !matches!(error, engine::EngineError::Died { .. } | engine::EngineError::Broken { .. }) {
                     meter.ended(Usage::default());

@@ -1,12 +1,16 @@
 //! The way to an engine: a prompt that fits its window, cleared for it alone.
 
+use std::ops::Range;
+
 use base::{Label, Principal};
 use engine::{ChatRequest, Message, Role};
 use guard::{EgressPermit, Refusal};
 
 use crate::answer::{Cited, messages};
-use crate::call::Sampling;
-use crate::{AnswerMode, ChatError, ServedEngine, Serving};
+use crate::call::{ChatCall, Sampling};
+use crate::history::MadeOf;
+use crate::respond::Records;
+use crate::{AnswerMode, ChatError, ReplyStream, ServedEngine, Serving};
 
 /// What a name that was called stands for.
 pub(crate) struct Target {
@@ -30,6 +34,24 @@ pub(crate) struct Ask {
     pub stop: Vec<String>,
 }
 
+/// A chat turn, whatever part of it was said before.
+pub(crate) struct Said {
+    pub call: ChatCall,
+    /// The messages that go, the oldest first, where the window is too small for all.
+    pub earlier: Range<usize>,
+    /// The label of all of it.
+    pub label: Label,
+    /// Records that the call itself names, where its model has none of its own.
+    pub records: Option<Records>,
+}
+
+/// A reply, and what it is made of.
+pub(crate) struct Made {
+    pub stream: ReplyStream,
+    pub label: Label,
+    pub made_of: MadeOf,
+}
+
 /// An engine with the permit to send it text of a label.
 pub(crate) struct Way {
     pub served: ServedEngine,
@@ -46,6 +68,36 @@ impl Way {
     pub async fn count(&self, request: &ChatRequest) -> Result<u32, ChatError> {
         let request = self.clear(request)?;
         self.served.engine.count_tokens(request).await.map_err(ChatError::of_engine)
+    }
+
+    /// Takes the oldest of the `earlier` messages out of the prompt until it fits the window and leaves room for an
+    /// answer. Says how long the prompt is then.
+    pub async fn fit(
+        &self,
+        request: &mut ChatRequest,
+        mut earlier: Range<usize>,
+        wanted: u32,
+    ) -> Result<u32, ChatError> {
+        let window = self.served.engine.describe().context_tokens;
+        let answer = wanted.min(window / 4);
+        loop {
+            let counted = self.count(request).await;
+            let fits = match &counted {
+                Ok(prompt) => prompt.saturating_add(answer) <= window,
+                Err(ChatError::TooLong { .. }) => false,
+                Err(_) => true,
+            };
+            if fits || earlier.is_empty() {
+                return counted;
+            }
+            let mut gone = earlier.len().div_ceil(2);
+            // A reply without its question, or a tool's result without its call, says nothing.
+            while gone < earlier.len() && request.messages[earlier.start + gone].role != Role::User {
+                gone += 1;
+            }
+            request.messages.drain(earlier.start..earlier.start + gone);
+            earlier.end -= gone;
+        }
     }
 }
 

@@ -95,6 +95,47 @@ async fn a_sentence_that_nothing_supports_is_flagged() {
     assert_eq!(chars(&reply.text, &unsupported.span), "신청은 시청 3층에서 받습니다.");
 }
 
+/// The case from which the check became strict: the word that begins the deadline is in the sentence next door.
+const RECORDING: &str = "# 기록물 관리 규칙\n\n## 제5조 회의 녹음\n\n\
+    ① 제4조의 회의록을 만들기 위하여 녹음한 파일은 회의록이 확정된 날부터 6개월 뒤에 지운다.\n\n\
+    ② 위원회의 간사는 회의가 끝난 날부터 10일 이내에 회의록을 작성하여 위원장의 확인을 받는다.\n";
+
+#[tokio::test]
+async fn a_deadline_that_begins_with_another_event_is_flagged_or_gives_way_to_the_record() {
+    let house =
+        House::configured(says("녹음한 파일은 회의가 끝난 날부터 6개월 뒤에 지웁니다 [1]."), None, always()).await;
+    house.gather(house.tenant, "rules", Class::Open, &[("규칙.md", RECORDING)]).await;
+    let asked = |mode| AnswerCall {
+        corpora: vec!["rules".into()], ..ask("회의 녹음 파일은 언제 지우나요?", mode)
+    };
+    let shown = read(house.serving.answer(&house.clerk(), asked(AnswerMode::Generated)).await).await;
+    assert_eq!((shown.done.unsupported.len(), shown.citations.len()), (1, 0), "{shown:?}");
+    let both = read(house.serving.answer(&house.clerk(), asked(AnswerMode::Both)).await).await;
+    assert_eq!(both.done.kind, AnswerKind::Extractive, "{both:?}");
+    assert!(
+        both.citations[0].quote.contains("확정된 날부터 6개월") && !both.text.contains("끝난 날부터 6개월"),
+        "{both:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_newcomers_first_question_is_answered_with_the_whole_list() {
+    let house = House::with(says("unused"), None).await;
+    let manual = include_str!("../../../examples/records/정비매뉴얼/해솔정수장정비매뉴얼.md");
+    let register = include_str!("../../../examples/records/설비/설비대장.csv");
+    house.gather(house.tenant, "plant", Class::Open, &[("정비매뉴얼.md", manual), ("설비대장.csv", register)]).await;
+    for question in ["여과지 역세척은 언제 하나요?", "정수장의 여과지 역세척은 얼마나 자주 하나요?"]
+    {
+        let call = AnswerCall { corpora: vec!["plant".into()], ..ask(question, AnswerMode::Extractive) };
+        let reply = read(house.serving.answer(&house.clerk(), call).await).await;
+        assert_eq!(reply.done.kind, AnswerKind::Extractive, "{question}: {reply:?}");
+        let quote = reply.citations.iter().map(|citation| citation.quote.as_str()).collect::<Vec<_>>().join("\n");
+        for said in ["다음 가운데 하나에", "1.8미터", "72시간", "0.15NTU"] {
+            assert!(quote.contains(said), "{question}: {quote}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_made_up_answer_gives_way_to_the_records_own_sentences() {
     let house = House::with(says("교체비는 9만9천원입니다 [1]. 신청은 시청 3층에서 받습니다 [1]."), None).await;

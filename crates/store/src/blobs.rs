@@ -74,6 +74,43 @@ impl Blobs {
         Ok(hash)
     }
 
+    /// Every blob that is here, by its hash. Files of other names are no blobs.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub fn list(&self) -> Result<Vec<ContentHash>, StoreError> {
+        let mut found = Vec::new();
+        for shelf in fs::read_dir(&self.dir).map_err(StoreError::io(&self.dir))? {
+            let shelf = shelf.map_err(StoreError::io(&self.dir))?;
+            if shelf.file_name().len() != 2 {
+                continue;
+            }
+            for file in fs::read_dir(shelf.path()).map_err(StoreError::io(shelf.path()))? {
+                let name = file.map_err(StoreError::io(shelf.path()))?.file_name();
+                let hash = name.to_str().and_then(|name| name.parse::<ContentHash>().ok());
+                found.extend(hash.filter(|hash| self.path(hash).is_some()));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Opens every blob that is here and not yet among `opened`.
+    pub(crate) fn open_all(&self, opened: &mut Vec<(ContentHash, File)>) -> Result<(), StoreError> {
+        for hash in self.list()? {
+            if opened.iter().any(|(known, _)| *known == hash) {
+                continue;
+            }
+            match File::open(self.place(&hash)) {
+                Ok(file) => opened.push((hash, file)),
+                // Removed since it was listed.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io(self.place(&hash))(error)),
+            }
+        }
+        Ok(())
+    }
+
     /// Removes a blob. One that is not here is no error.
     ///
     /// # Errors
@@ -94,7 +131,7 @@ impl Blobs {
     }
 }
 
-fn hash_rest(reader: &mut impl Read, digest: &mut Sha256) -> io::Result<u64> {
+pub(crate) fn hash_rest(reader: &mut impl Read, digest: &mut Sha256) -> io::Result<u64> {
     let mut buffer = vec![0; 1 << 20];
     let mut length = 0;
     loop {

@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use base::ContentHash;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
 
-use crate::{Blobs, DataLock, StoreError};
+use crate::backup::SNAPSHOTS;
+use crate::{Blobs, DataLock, StoreError, restore, steps};
 
 const READERS_MAX: u32 = 8;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// The tables of one crate, as steps from an empty database to today's.
 ///
-/// Step `n` (from 1) is applied once, in its own transaction, and never edited afterwards.
+/// Step `n` (from 1) is applied once, in its own transaction, and never edited afterwards. A step that begins with the
+/// line `-- expand` only adds what a program that does not know of it can leave alone, so the release before goes on
+/// using the folder; see docs/design/migrations.md.
 #[derive(Debug, Clone, Copy)]
 pub struct Schema {
     /// The crate that owns the tables.
@@ -40,8 +42,14 @@ impl Store {
     /// Opens the data folder `dir` that `lock` owns, and brings each schema to its newest step.
     ///
     /// # Errors
-    /// [`StoreError::Newer`] if a newer program wrote the folder; nothing is changed then.
+    /// [`StoreError::Newer`] if a newer program wrote the folder in a way that this one cannot use, and
+    /// [`StoreError::Unfinished`] if a restore into it was interrupted; nothing is changed then.
     pub async fn open(dir: &Path, lock: DataLock, schemas: &[Schema]) -> Result<Self, StoreError> {
+        if restore::is_unfinished(dir) {
+            return Err(StoreError::Unfinished { dir: dir.to_owned() });
+        }
+        restore::clear_finished(dir);
+        let _ = std::fs::remove_dir_all(dir.join(SNAPSHOTS));
         let options = SqliteConnectOptions::new()
             .filename(dir.join("dure.db"))
             .create_if_missing(true)
@@ -55,7 +63,7 @@ impl Store {
         let writer =
             SqlitePoolOptions::new().max_connections(1).acquire_timeout(WAIT_MAX).connect_with(options.clone()).await?;
         check_version(&writer).await?;
-        migrate(&writer, schemas).await?;
+        steps::migrate(&writer, schemas).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .acquire_timeout(WAIT_MAX)
@@ -84,6 +92,21 @@ impl Store {
             }
             begun => Ok(begun?),
         }
+    }
+
+    /// Folds the write-ahead log into the database and empties it, so that what was deleted stands in neither of them.
+    /// The database's own pages are overwritten as rows go (`secure_delete`); the log is not. False if somebody still
+    /// reads an older state; then it has to be asked for again.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub async fn scrub(&self) -> Result<bool, StoreError> {
+        let mut writer = self.writer.acquire().await?;
+        // Nobody may write meanwhile, so a long reader is not waited for as long as a writer would be.
+        sqlx::query("PRAGMA busy_timeout = 2000").execute(&mut *writer).await?;
+        let scrubbed = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await;
+        sqlx::query("PRAGMA busy_timeout = 30000").execute(&mut *writer).await?;
+        Ok(scrubbed?.try_get::<i64, _>(0)? == 0)
     }
 
     /// The blobs, by content.
@@ -118,74 +141,14 @@ async fn check_version(pool: &SqlitePool) -> Result<(), StoreError> {
     if version < [3, 51, 3] { Err(StoreError::OldDatabase { found }) } else { Ok(()) }
 }
 
-async fn migrate(pool: &SqlitePool, schemas: &[Schema]) -> Result<(), StoreError> {
-    sqlx::query(
-        "CREATE TABLE IF NOT EXISTS schema_step (
-            owner TEXT NOT NULL, step INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (owner, step)
-        ) STRICT",
-    )
-    .execute(pool)
-    .await?;
-    let applied: Vec<(String, u32, Vec<u8>)> =
-        sqlx::query_as("SELECT owner, step, hash FROM schema_step ORDER BY owner, step").fetch_all(pool).await?;
-    for schema in schemas {
-        let known = schema.steps.len() as u32;
-        for (_, step, hash) in applied.iter().filter(|(owner, ..)| owner == schema.owner) {
-            let Some(sql) = schema.steps.get(*step as usize - 1) else {
-                return Err(StoreError::Newer { owner: schema.owner.to_owned(), found: *step, known });
-            };
-            if hash.as_slice() != ContentHash::of(sql).as_bytes() {
-                return Err(StoreError::Broken(format!("step {step} of `{}` was edited after it ran", schema.owner)));
-            }
-        }
-    }
-    for schema in schemas {
-        let done = applied.iter().filter(|(owner, ..)| owner == schema.owner).count();
-        for (index, sql) in schema.steps.iter().enumerate().skip(done) {
-            let mut write = pool.begin_with("BEGIN IMMEDIATE").await?;
-            sqlx::raw_sql(*sql).execute(&mut *write).await?;
-            sqlx::query("INSERT INTO schema_step (owner, step, hash) VALUES (?, ?, ?)")
-                .bind(schema.owner)
-                .bind(index as u32 + 1)
-                .bind(ContentHash::of(sql).as_bytes().as_slice())
-                .execute(&mut *write)
-                .await?;
-            write.commit().await?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const ONE: &str = "CREATE TABLE note (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT";
-    const TWO: &str = "ALTER TABLE note ADD COLUMN author TEXT";
 
     async fn open(dir: &Path, steps: &'static [&'static str]) -> Result<Store, StoreError> {
         Store::open(dir, DataLock::take(dir)?, &[Schema { owner: "notes", steps }]).await
-    }
-
-    #[tokio::test]
-    async fn a_folder_grows_with_the_program_and_keeps_its_rows() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = open(dir.path(), &[ONE]).await.unwrap();
-        let mut write = store.write().await.unwrap();
-        sqlx::query("INSERT INTO note (text) VALUES ('kept')").execute(&mut *write).await.unwrap();
-        write.commit().await.unwrap();
-        store.close().await;
-        drop(store);
-
-        let store = open(dir.path(), &[ONE, TWO]).await.unwrap();
-        let text: String =
-            sqlx::query("SELECT text FROM note WHERE author IS NULL").fetch_one(store.read()).await.unwrap().get(0);
-        assert_eq!(text, "kept");
-        store.close().await;
-        drop(store);
-
-        let error = open(dir.path(), &[ONE]).await.unwrap_err();
-        assert!(matches!(error, StoreError::Newer { found: 2, known: 1, .. }), "{error}");
     }
 
     #[tokio::test]
@@ -202,10 +165,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_edited_step_is_noticed() {
+    async fn what_was_deleted_stands_in_no_file() {
         let dir = tempfile::tempdir().unwrap();
-        open(dir.path(), &[ONE]).await.unwrap().close().await;
-        let error = open(dir.path(), &[TWO]).await.unwrap_err();
-        assert!(matches!(error, StoreError::Broken(_)), "{error}");
+        let store = open(dir.path(), &[ONE]).await.unwrap();
+        let secret = "a secret of some length ".repeat(500);
+        let stands = || {
+            let files =
+                std::fs::read_dir(dir.path()).unwrap().filter_map(|entry| std::fs::read(entry.ok()?.path()).ok());
+            files.into_iter().any(|bytes| bytes.windows(24).any(|part| part == &secret.as_bytes()[..24]))
+        };
+        let mut write = store.write().await.unwrap();
+        sqlx::query("INSERT INTO note (text) VALUES (?)").bind(&secret).execute(&mut *write).await.unwrap();
+        write.commit().await.unwrap();
+        let mut write = store.write().await.unwrap();
+        sqlx::query("DELETE FROM note").execute(&mut *write).await.unwrap();
+        write.commit().await.unwrap();
+        assert!(stands(), "the log still has it, or this test shows nothing");
+        assert!(store.scrub().await.unwrap());
+        assert!(!stands());
     }
 }

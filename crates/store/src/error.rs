@@ -19,17 +19,26 @@ pub enum StoreError {
     /// No room is left. What was committed before is safe.
     #[error("the disk that holds the data folder is full")]
     Full,
-    /// A newer program wrote this folder.
+    /// A newer program wrote this folder, and changed what this one would need as it was.
     #[error(
-        "the data folder was written by a newer program: `{owner}` is at version {found}, this program knows {known}"
+        "the data folder was changed by Dure {program} in a way that this program cannot use (`{owner}` is at step \
+         {found}, known here are {known}); use that version or a newer one, or restore a backup from before"
     )]
     Newer {
         /// The crate whose tables are newer.
         owner: String,
-        /// The version in the folder.
+        /// The step in the folder.
         found: u32,
-        /// The newest version known here.
+        /// The newest step known here.
         known: u32,
+        /// The version of the program that made the step.
+        program: String,
+    },
+    /// A restore into this folder did not come to its end.
+    #[error("a restore into the data folder `{}` was interrupted; run it again", dir.display())]
+    Unfinished {
+        /// The folder.
+        dir: PathBuf,
     },
     /// Bytes do not have the hash they must have.
     #[error("expected SHA-256 `{expected}`, got `{found}`")]

@@ -3,12 +3,20 @@
 //! One process owns a data folder (see [`DataLock`]). Inside it, one connection writes and several read;
 //! a table's SQL lives in the crate that owns the table, which hands its [`Schema`] in when the store opens.
 
+mod backup;
 mod blobs;
+mod check;
 mod database;
 mod error;
 mod lock;
+mod manifest;
+mod restore;
+mod steps;
 
+pub use backup::{BackupError, BackupProgress, BackupReport, BackupWish, Tell};
 pub use blobs::{Blobs, PartialBlob};
 pub use database::{Schema, Store, Write};
 pub use error::StoreError;
 pub use lock::{DataLock, Owner};
+pub use manifest::{Manifest, ManifestFile};
+pub use restore::{RestoreReport, restore};

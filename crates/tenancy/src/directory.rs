@@ -1,5 +1,7 @@
 //! Who is here: tenants, groups, people, keys; and the two questions asked of every request.
 
+mod people;
+
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -10,9 +12,12 @@ use serde::Serialize;
 use store::{Store, StoreError};
 
 use crate::key::{KeyHash, KeySecret};
+use crate::metrics::Metrics;
 use crate::quota::{Quota, Reserve};
 use crate::rows::{self, Table};
 use crate::{Admission, AdmissionError, AuthError, TenancyError};
+
+pub use people::PersonChange;
 
 /// An institution on this installation.
 #[derive(Debug, Clone, Serialize)]
@@ -55,6 +60,8 @@ pub struct Person {
     pub groups: BTreeSet<GroupId>,
     /// Since when.
     pub created: Timestamp,
+    /// Since when none of the person's keys is accepted.
+    pub suspended: Option<Timestamp>,
 }
 
 /// What may be told of a key.
@@ -78,6 +85,8 @@ pub struct KeyInfo {
     pub created: Timestamp,
     /// Since when it is no longer accepted.
     pub revoked: Option<Timestamp>,
+    /// Whether it may change what its tenant has.
+    pub administrator: bool,
 }
 
 /// Whom a new key stands for.
@@ -100,6 +109,8 @@ pub struct NewKey {
     pub input_class: Class,
     /// The highest class that it may read.
     pub read_class_max: Class,
+    /// Whether it may change what its tenant has.
+    pub administrator: bool,
 }
 
 /// Everybody who may ask, and how much.
@@ -109,6 +120,7 @@ pub struct Tenancy {
     state: Arc<State>,
     /// Held while a change goes to the disk and then to memory, so that the two agree.
     changing: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) metrics: Metrics,
 }
 
 #[derive(Debug, Default)]
@@ -187,7 +199,15 @@ impl Tenancy {
             inner.groups.insert(id, Group { id, tenant, name, created: time(created) });
         }
         for (id, tenant, name, created) in rows::named::<PersonId>(&store, Table::Person).await? {
-            inner.people.insert(id, Person { id, tenant, name, groups: BTreeSet::new(), created: time(created) });
+            inner.people.insert(
+                id,
+                Person { id, tenant, name, groups: BTreeSet::new(), created: time(created), suspended: None },
+            );
+        }
+        for (person, since) in rows::suspended(&store).await? {
+            if let Some(person) = inner.people.get_mut(&person) {
+                person.suspended = Some(time(since));
+            }
         }
         for (person, group) in rows::memberships(&store).await? {
             if let Some(person) = inner.people.get_mut(&person) {
@@ -205,11 +225,12 @@ impl Tenancy {
                 read_class_max: row.read_class_max,
                 created: time(row.created),
                 revoked: row.revoked.map(time),
+                administrator: row.administrator,
             };
             inner.keys.insert(row.id, Key { info, hash: row.hash });
         }
         let state = Arc::new(State { inner: Mutex::new(inner) });
-        Ok(Self { store, state, changing: Arc::default() })
+        Ok(Self { store, state, changing: Arc::default(), metrics: Metrics::default() })
     }
 
     /// Finds out who sends `key`.
@@ -226,7 +247,7 @@ impl Tenancy {
         let info = known.map(|key| &key.info).filter(|info| matches && info.revoked.is_none()).ok_or(AuthError)?;
         let (subject, groups) = match info.person {
             Some(person) => {
-                let person = inner.people.get(&person).ok_or(AuthError)?;
+                let person = inner.people.get(&person).filter(|person| person.suspended.is_none()).ok_or(AuthError)?;
                 (Subject::Person(person.id), person.groups.clone())
             }
             None => (Subject::Service(info.id), info.groups.clone()),
@@ -237,6 +258,7 @@ impl Tenancy {
             groups,
             input_class: info.input_class,
             read_class_max: info.read_class_max,
+            administrator: info.administrator,
         })
     }
 
@@ -245,7 +267,14 @@ impl Tenancy {
     /// # Errors
     /// [`AdmissionError::Exhausted`] if fewer are left.
     pub async fn admit(&self, principal: &Principal, tokens_max: u64) -> Result<Admission, AdmissionError> {
-        let tenant = principal.tenant;
+        let admitted = self.admit_to(principal.tenant, tokens_max).await;
+        if matches!(admitted, Err(AdmissionError::Exhausted { .. })) {
+            self.metrics.refused.inc();
+        }
+        admitted
+    }
+
+    async fn admit_to(&self, tenant: TenantId, tokens_max: u64) -> Result<Admission, AdmissionError> {
         if let Some(admission) = self.reserve(tenant, tokens_max)? {
             return Ok(admission);
         }
@@ -259,6 +288,13 @@ impl Tenancy {
             write_used(&self.store, tenant, leased).await?;
             self.state.leased(tenant, Some(leased));
         }
+    }
+
+    /// How many tokens a tenant may use, and how many of them are neither used nor set aside; nothing where it has no
+    /// bound.
+    pub fn tokens_left(&self, tenant: TenantId) -> Option<(u64, u64)> {
+        let quota = *self.state.lock().quotas.get(&tenant)?;
+        quota.limit.map(|limit| (limit, limit.saturating_sub(quota.used.saturating_add(quota.reserved))))
     }
 
     /// Writes down exactly what was used; called when the server stops, so that no lease is lost.
@@ -320,6 +356,20 @@ impl Tenancy {
     /// Whether any key is accepted at all.
     pub fn has_keys(&self) -> bool {
         self.state.lock().keys.values().any(|key| key.info.revoked.is_none())
+    }
+
+    /// The tenant that the installation itself belongs to: its first one.
+    pub fn house(&self) -> Option<TenantId> {
+        self.state.lock().tenants.keys().min().copied()
+    }
+
+    /// The key of this name or id.
+    ///
+    /// # Errors
+    /// [`TenancyError::NotFound`].
+    pub fn key(&self, tenant: TenantId, name: &str) -> Result<KeyInfo, TenancyError> {
+        let found = self.keys(tenant).into_iter().find(|key| key.name == name || key.id.to_string() == name);
+        found.ok_or_else(|| missing("key", name))
     }
 
     /// The group of this name.
@@ -416,7 +466,8 @@ impl Tenancy {
             return Err(exists("person", name));
         }
         let groups = self.group_ids(tenant, groups)?;
-        let person = Person { id: PersonId::new(), tenant, name: name.to_owned(), groups, created: now() };
+        let person =
+            Person { id: PersonId::new(), tenant, name: name.to_owned(), groups, created: now(), suspended: None };
         let mut write = self.store.write().await?;
         sqlx::query("INSERT INTO person (id, tenant, name, created) VALUES (?, ?, ?, ?)")
             .bind(person.id.as_bytes().as_slice())
@@ -466,11 +517,12 @@ impl Tenancy {
             read_class_max: new.read_class_max,
             created: now(),
             revoked: None,
+            administrator: new.administrator,
         };
         let mut write = self.store.write().await?;
         sqlx::query(
-            "INSERT INTO access_key (id, tenant, person, name, hash, input_class, read_class_max, created)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO access_key (id, tenant, person, name, hash, input_class, read_class_max, created, administrator)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(info.id.as_bytes().as_slice())
         .bind(tenant.as_bytes().as_slice())
@@ -480,6 +532,7 @@ impl Tenancy {
         .bind(info.input_class.as_str())
         .bind(info.read_class_max.as_str())
         .bind(info.created.as_millisecond())
+        .bind(info.administrator)
         .execute(&mut *write)
         .await?;
         for group in &info.groups {
@@ -500,11 +553,7 @@ impl Tenancy {
     /// [`TenancyError::NotFound`].
     pub async fn revoke_key(&self, tenant: TenantId, name: &str) -> Result<KeyInfo, TenancyError> {
         let _changing = self.changing.lock().await;
-        let mut info = self
-            .keys(tenant)
-            .into_iter()
-            .find(|key| key.name == name || key.id.to_string() == name)
-            .ok_or_else(|| missing("key", name))?;
+        let mut info = self.key(tenant, name)?;
         let revoked = *info.revoked.get_or_insert_with(now);
         let mut write = self.store.write().await?;
         sqlx::query("UPDATE access_key SET revoked = ? WHERE id = ?")

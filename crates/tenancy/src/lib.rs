@@ -7,12 +7,15 @@
 mod admission;
 mod directory;
 mod error;
+mod idempotency;
 mod key;
+mod metrics;
 mod quota;
 mod rows;
 
 pub use admission::Admission;
-pub use directory::{Group, KeyInfo, NewKey, NewKeyOwner, Person, Tenancy, Tenant};
+pub use directory::{Group, KeyInfo, NewKey, NewKeyOwner, Person, PersonChange, Tenancy, Tenant};
 pub use error::{AdmissionError, AuthError, TenancyError};
+pub use idempotency::{Begun, Claim, Idempotency, KeptAnswer};
 pub use key::KeySecret;
 pub use rows::SCHEMA;

@@ -12,7 +12,8 @@ use crate::key::KeyHash;
 /// The tables of this crate.
 pub const SCHEMA: Schema = Schema {
     owner: "tenancy",
-    steps: &["
+    steps: &[
+        "
 CREATE TABLE tenant (
     id BLOB PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -56,7 +57,27 @@ CREATE TABLE key_group (
     reader_group BLOB NOT NULL REFERENCES reader_group (id),
     PRIMARY KEY (access_key, reader_group)
 ) STRICT;
-"],
+",
+        "-- expand
+CREATE TABLE kept_answer (
+    tenant BLOB NOT NULL REFERENCES tenant (id) ON DELETE CASCADE,
+    subject TEXT NOT NULL,
+    name BLOB NOT NULL,
+    request BLOB NOT NULL,
+    status INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    made INTEGER NOT NULL,
+    PRIMARY KEY (tenant, subject, name)
+) STRICT;
+CREATE INDEX kept_answer_made ON kept_answer (made);
+",
+        // Not an expanding step: a program that does not know of suspension would let the suspended in.
+        "
+ALTER TABLE access_key ADD COLUMN administrator INTEGER NOT NULL DEFAULT 0 CHECK (administrator IN (0, 1));
+ALTER TABLE person ADD COLUMN suspended INTEGER;
+",
+    ],
 };
 
 pub(crate) struct TenantRow {
@@ -77,6 +98,7 @@ pub(crate) struct KeyRow {
     pub(crate) read_class_max: Class,
     pub(crate) created: i64,
     pub(crate) revoked: Option<i64>,
+    pub(crate) administrator: bool,
     pub(crate) groups: BTreeSet<GroupId>,
 }
 
@@ -123,6 +145,13 @@ pub(crate) async fn memberships(store: &Store) -> Result<Vec<(PersonId, GroupId)
     rows.iter().map(|row| Ok((id(row, "person")?, id(row, "reader_group")?))).collect()
 }
 
+/// People who may not ask, and since when.
+pub(crate) async fn suspended(store: &Store) -> Result<Vec<(PersonId, i64)>, StoreError> {
+    let rows =
+        sqlx::query("SELECT id, suspended FROM person WHERE suspended IS NOT NULL").fetch_all(store.read()).await?;
+    rows.iter().map(|row| Ok((id(row, "id")?, row.try_get("suspended")?))).collect()
+}
+
 pub(crate) async fn keys(store: &Store) -> Result<Vec<KeyRow>, StoreError> {
     let grouped = sqlx::query("SELECT access_key, reader_group FROM key_group").fetch_all(store.read()).await?;
     let mut groups = std::collections::HashMap::<KeyId, BTreeSet<GroupId>>::new();
@@ -130,7 +159,8 @@ pub(crate) async fn keys(store: &Store) -> Result<Vec<KeyRow>, StoreError> {
         groups.entry(id(row, "access_key")?).or_default().insert(id(row, "reader_group")?);
     }
     let rows = sqlx::query(
-        "SELECT id, tenant, person, name, hash, input_class, read_class_max, created, revoked
+        "SELECT id, tenant, person, name, hash, input_class, read_class_max, created, revoked,
+                administrator
          FROM access_key ORDER BY id",
     )
     .fetch_all(store.read())
@@ -150,6 +180,7 @@ pub(crate) async fn keys(store: &Store) -> Result<Vec<KeyRow>, StoreError> {
                 read_class_max: row.try_get::<String, _>("read_class_max")?.parse().map_err(broken)?,
                 created: row.try_get("created")?,
                 revoked: row.try_get("revoked")?,
+                administrator: row.try_get("administrator")?,
                 groups: groups.remove(&id).unwrap_or_default(),
             })
         })

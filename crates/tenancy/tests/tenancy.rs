@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base::{Class, Principal, Subject, Usage};
 use store::{DataLock, Store};
-use tenancy::{AdmissionError, NewKey, NewKeyOwner, SCHEMA, Tenancy, TenancyError};
+use tenancy::{AdmissionError, NewKey, NewKeyOwner, PersonChange, SCHEMA, Tenancy, TenancyError};
 
 async fn open(dir: &Path) -> (Arc<Store>, Tenancy) {
     let store = Arc::new(Store::open(dir, DataLock::take(dir).unwrap(), &[SCHEMA]).await.unwrap());
@@ -20,6 +20,7 @@ fn service(name: &str) -> NewKey {
         owner: NewKeyOwner::Service(vec![]),
         input_class: Class::Open,
         read_class_max: Class::Sensitive,
+        administrator: false,
     }
 }
 
@@ -142,4 +143,49 @@ async fn a_crash_never_gives_tokens_back_and_a_clean_stop_loses_none() {
     let (_store, tenancy) = open(dir.path()).await;
     let counted = tenancy.tenants()[0].used_tokens;
     assert!((500..=200 + 500 + 16_384).contains(&counted), "{counted}");
+}
+
+#[tokio::test]
+async fn a_person_who_is_suspended_is_refused_with_every_key_until_that_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, tenancy) = open(dir.path()).await;
+    let tenant = tenancy.create_tenant("city", None).await.unwrap().id;
+    tenancy.create_group(tenant, "water").await.unwrap();
+    tenancy.create_person(tenant, "minji", &[]).await.unwrap();
+    let mut keys = Vec::new();
+    for name in ["desk", "phone"] {
+        let new = NewKey { owner: NewKeyOwner::Person("minji".into()), ..service(name) };
+        keys.push(tenancy.create_key(tenant, new).await.unwrap().1.reveal());
+    }
+    let change = |suspended| PersonChange { suspended: Some(suspended), ..PersonChange::default() };
+    tenancy.change_person(tenant, "minji", change(true)).await.unwrap();
+    assert!(keys.iter().all(|key| tenancy.authenticate(key).is_err()));
+    store.close().await;
+    drop((store, tenancy));
+
+    let (_store, tenancy) = open(dir.path()).await;
+    assert!(keys.iter().all(|key| tenancy.authenticate(key).is_err()));
+    tenancy.change_person(tenant, "minji", change(false)).await.unwrap();
+    let joined = PersonChange { groups: Some(vec!["water".into()]), ..PersonChange::default() };
+    tenancy.change_person(tenant, "minji", joined).await.unwrap();
+    let water = tenancy.group(tenant, "water").unwrap().id;
+    assert!(keys.iter().all(|key| tenancy.authenticate(key).unwrap().groups.contains(&water)));
+    tenancy.remove_group(tenant, "water").await.unwrap();
+    assert!(keys.iter().all(|key| tenancy.authenticate(key).unwrap().groups.is_empty()));
+}
+
+#[tokio::test]
+async fn only_a_key_made_so_administers_also_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, tenancy) = open(dir.path()).await;
+    let tenant = tenancy.create_tenant("city", None).await.unwrap().id;
+    let (_, plain) = tenancy.create_key(tenant, service("app")).await.unwrap();
+    let keeper = NewKey { administrator: true, ..service("desk") };
+    let (_, keeper) = tenancy.create_key(tenant, keeper).await.unwrap();
+    store.close().await;
+    drop((store, tenancy));
+    let (_store, tenancy) = open(dir.path()).await;
+    assert!(!tenancy.authenticate(&plain.reveal()).unwrap().administrator);
+    assert!(tenancy.authenticate(&keeper.reveal()).unwrap().administrator);
+    assert_eq!(tenancy.house(), Some(tenant));
 }

@@ -1,12 +1,10 @@
 //! Archives: `.zip`, `.tar`, `.tar.zst`, `.tar.gz`. Entries are read in memory, one at a time, within bounds.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use tar::EntryType;
 
-use super::folder::open_beneath;
-use super::{Beneath, Content, Look, name};
+use super::{Content, Look, Section, UPLOAD, name};
 use crate::FailureReason;
 
 /// Bytes of a zip's own directory; a larger one would fill the memory before the first entry is read.
@@ -51,9 +49,9 @@ struct Place<'a> {
 
 impl Look<'_> {
     /// Reads an archive's entries. What is known of a damaged one stays as it is.
-    pub(super) fn archive(&mut self, kind: Kind, beneath: &Beneath, prefix: &str, path: &str, source: &str) {
-        let read = open_beneath(beneath).and_then(|file| {
-            let size = file.metadata()?.len();
+    pub(super) fn archive(&mut self, kind: Kind, opened: io::Result<Section>, prefix: &str, path: &str, source: &str) {
+        let read = opened.and_then(|file| {
+            let size = file.length();
             let most = size.saturating_mul(self.limits.archive_ratio_max).max(UNPACKED_MIN);
             let left = most.min(self.limits.archive_bytes_max);
             let place = Place { prefix, source, left, stream: kind != Kind::Zip };
@@ -65,7 +63,8 @@ impl Look<'_> {
             }
         });
         match read {
-            Ok(()) if self.stopped => {}
+            // What an upload does not bring stays.
+            Ok(()) if self.stopped || self.uploaded => {}
             Ok(()) => self.found.complete.push(format!("{source}//")),
             Err(error) => {
                 self.found.unknown.push(format!("{source}//"));
@@ -74,7 +73,7 @@ impl Look<'_> {
         }
     }
 
-    fn zip(&mut self, mut file: File, mut place: Place) -> io::Result<()> {
+    fn zip(&mut self, mut file: Section, mut place: Place) -> io::Result<()> {
         check_zip_directory(&mut file, self.limits.files_max)?;
         let mut archive = zip::ZipArchive::new(BufReader::new(file))?;
         for number in 0..archive.len() {
@@ -163,13 +162,20 @@ impl Look<'_> {
         place.left -= bytes.len() as u64;
         let size = bytes.len() as u64;
         let path = format!("{}{}", place.prefix, name::display(label));
-        self.record(path, format!("{}//{label}", place.source), Content::Bytes(bytes), size);
+        let source = self.source_of(place, label, &path);
+        self.record(path, source, Content::Bytes(bytes), size);
         Ok(())
+    }
+
+    /// An entry's source: its place in the archive, or, of an upload, its path.
+    fn source_of(&self, place: &Place, label: &str, path: &str) -> String {
+        if self.uploaded { format!("{UPLOAD}{path}") } else { format!("{}//{label}", place.source) }
     }
 
     fn entry_failed(&mut self, place: &Place, label: &str, reason: FailureReason) {
         let path = format!("{}{}", place.prefix, name::display(label));
-        self.fail(path, format!("{}//{label}", place.source), reason);
+        let source = self.source_of(place, label, &path);
+        self.fail(path, source, reason);
     }
 }
 
@@ -203,11 +209,11 @@ fn pax_path(bytes: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Looks at a zip's end, where it says how large its directory is, before anything believes it.
-fn check_zip_directory(file: &mut File, entries_max: u64) -> io::Result<()> {
-    let length = file.metadata()?.len();
+fn check_zip_directory(file: &mut Section, entries_max: u64) -> io::Result<()> {
+    let length = file.length();
     let mut tail = Vec::new();
     file.seek(SeekFrom::Start(length.saturating_sub((64 << 10) + 200)))?;
-    file.take((64 << 10) + 200).read_to_end(&mut tail)?;
+    file.by_ref().take((64 << 10) + 200).read_to_end(&mut tail)?;
     file.rewind()?;
     let number = |at: usize, bytes: usize| -> u64 {
         tail.get(at..at + bytes).map_or(0, |field| field.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))

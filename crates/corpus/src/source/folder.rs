@@ -19,18 +19,23 @@ pub(super) fn open_folder(place: &Path) -> io::Result<OwnedFd> {
 /// Reads a file beneath its folder, if it is a plain file of at most `bytes_max` bytes.
 pub(crate) fn read_beneath(beneath: &Beneath, bytes_max: u64) -> Result<Vec<u8>, FailureReason> {
     let file = open_beneath(beneath).map_err(|error| FailureReason::Unreadable(error.to_string()))?;
-    let unreadable = |error: io::Error| FailureReason::Unreadable(error.to_string());
-    let metadata = file.metadata().map_err(unreadable)?;
+    let metadata = file.metadata().map_err(|error| FailureReason::Unreadable(error.to_string()))?;
     if !metadata.is_file() {
         return Err(FailureReason::Unreadable("not a file".to_owned()));
     }
+    read_bounded(file, metadata.len(), bytes_max)
+}
+
+/// Reads what has `length` bytes, if that is at most `bytes_max`.
+pub(crate) fn read_bounded(reader: impl Read, length: u64, bytes_max: u64) -> Result<Vec<u8>, FailureReason> {
     let too_large = FailureReason::TooLarge { bytes_max };
-    if metadata.len() > bytes_max {
+    if length > bytes_max {
         return Err(too_large);
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    let mut bytes = Vec::with_capacity(length as usize);
     // A file may grow while it is read.
-    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    let read = reader.take(bytes_max + 1).read_to_end(&mut bytes);
+    read.map_err(|error| FailureReason::Unreadable(error.to_string()))?;
     if bytes.len() as u64 > bytes_max { Err(too_large) } else { Ok(bytes) }
 }
 

@@ -8,6 +8,7 @@ mod archive;
 mod budget;
 mod folder;
 mod name;
+mod section;
 
 use std::collections::HashSet;
 use std::os::fd::OwnedFd;
@@ -16,7 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 pub(crate) use budget::{Budget, Hold};
-pub(crate) use folder::read_beneath;
+pub(crate) use folder::{read_beneath, read_bounded};
+pub(crate) use name::{display, of_bytes};
+pub(crate) use section::Section;
 
 use crate::{FailureReason, Limits, SourceWarning};
 
@@ -39,6 +42,8 @@ pub(crate) struct Record {
 pub(crate) enum Content {
     /// A file, opened only when it is its turn.
     File(Beneath),
+    /// A file that was uploaded: it has no name on the disk.
+    Section(Section),
     /// An archive's entry.
     Bytes(Vec<u8>),
     Failed(FailureReason),
@@ -83,22 +88,57 @@ pub(crate) struct Look<'a> {
     found: Found,
     send: &'a mut Send<'a>,
     stopped: bool,
+    /// Whether this looks at what was uploaded, which lies nowhere: such a record's source is its path.
+    uploaded: bool,
 }
 
-/// Looks through `paths` and hands every record to `send`.
+/// What is to be looked through.
+#[derive(Debug)]
+pub(crate) enum Named {
+    /// Files, folders and archives on this machine.
+    Paths(Vec<PathBuf>),
+    /// Files and archives that were uploaded.
+    Uploads(Vec<Uploaded>),
+}
+
+/// A file that was uploaded.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    /// What people call it.
+    pub path: String,
+    pub content: Section,
+}
+
+/// What stands before the path in the source of an uploaded record. No path of this machine begins so.
+pub(crate) const UPLOAD: &str = "upload:";
+
+/// Looks through what was named and hands every record to `send`.
 pub(crate) fn look<'a>(
-    paths: &[PathBuf],
+    named: Named,
     limits: Limits,
     budget: Arc<Budget>,
     looking: Arc<Looking>,
     send: &'a mut Send<'a>,
 ) -> Found {
-    let mut look = Look { limits, budget, looking, found: Found::default(), send, stopped: false };
-    for path in paths {
-        if look.stopped {
-            break;
+    let uploaded = matches!(named, Named::Uploads(_));
+    let mut look = Look { limits, budget, looking, found: Found::default(), send, stopped: false, uploaded };
+    match named {
+        Named::Paths(paths) => {
+            for path in paths {
+                if look.stopped {
+                    break;
+                }
+                look.named(&path);
+            }
         }
-        look.named(path);
+        Named::Uploads(files) => {
+            for file in files {
+                if look.stopped {
+                    break;
+                }
+                look.upload(file);
+            }
+        }
     }
     look.looking.ended.store(true, Ordering::Relaxed);
     look.found
@@ -138,7 +178,13 @@ impl Look<'_> {
         if let Some(kind) = archive::Kind::of_name(&source) {
             // An archive that was named lends its entries no prefix; one in a folder is like a folder there.
             let prefix = if named { String::new() } else { format!("{path}/") };
-            return self.archive(kind, &beneath, &prefix, &path, &source);
+            return self.archive(
+                kind,
+                folder::open_beneath(&beneath).and_then(Section::whole),
+                &prefix,
+                &path,
+                &source,
+            );
         }
         if size > self.limits.file_bytes_max {
             return self.fail(path, source, FailureReason::TooLarge { bytes_max: self.limits.file_bytes_max });
@@ -146,8 +192,26 @@ impl Look<'_> {
         self.record(path, source, Content::File(beneath), size);
     }
 
+    /// An uploaded file: an archive to be opened, or a record.
+    fn upload(&mut self, Uploaded { path, content }: Uploaded) {
+        let (source, bytes) = (format!("{UPLOAD}{path}"), content.length());
+        if let Some(kind) = archive::Kind::of_name(&path) {
+            return self.archive(kind, Ok(content), "", &path, &source);
+        }
+        if bytes > self.limits.file_bytes_max {
+            return self.fail(path, source, FailureReason::TooLarge { bytes_max: self.limits.file_bytes_max });
+        }
+        self.record(path, source, Content::Section(content), bytes);
+    }
+
     fn record(&mut self, path: String, source: String, content: Content, size: u64) {
-        if self.stopped || self.found.seen.contains(&source) {
+        if self.stopped {
+            return;
+        }
+        if self.found.seen.contains(&source) {
+            if self.uploaded {
+                self.warn(&path, "came more than once in this upload; the first one is kept");
+            }
             return;
         }
         if self.looking.seen.fetch_add(1, Ordering::Relaxed) >= self.limits.files_max {

@@ -17,7 +17,7 @@ pub(super) fn of_path(path: &Path) -> String {
 }
 
 /// A name's bytes as text, without control characters, of bounded length.
-pub(super) fn of_bytes(bytes: &[u8]) -> String {
+pub(crate) fn of_bytes(bytes: &[u8]) -> String {
     let name = match std::str::from_utf8(bytes) {
         Ok(name) => name.to_owned(),
         Err(_) => match EUC_KR.decode_without_bom_handling_and_without_replacement(bytes) {
@@ -42,7 +42,7 @@ pub(super) fn of_bytes(bytes: &[u8]) -> String {
 }
 
 /// What people read: composed letters, nothing invisible, no step upwards.
-pub(super) fn display(name: &str) -> String {
+pub(crate) fn display(name: &str) -> String {
     let name = clean_str(name).replace('\\', "/");
     let steps: Vec<&str> =
         name.split('/').map(str::trim).filter(|step| !step.is_empty() && *step != "." && *step != "..").collect();

@@ -5,8 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base::{Class, Country, GroupId, Label, Residency, TenantId};
+use base::{Class, Country, GroupId, Label, Principal, Residency, Subject, TenantId};
 use corpus::{AddError, AddOptions, AddReport, Corpora, Corpus, DocumentPage, NewCorpus, SCHEMA};
+use guard::Guard;
 use store::{DataLock, Store};
 use tempfile::TempDir;
 
@@ -67,9 +68,38 @@ impl House {
     }
 
     pub async fn paths(&self) -> Vec<String> {
-        let page = DocumentPage::default();
-        let documents = self.corpora.documents(self.corpus.id, &page).await.unwrap();
-        documents.into_iter().map(|document| document.path).collect()
+        self.listed(&self.reader(Class::Classified, &[]), &DocumentPage::default()).await.0
+    }
+
+    /// Somebody of the tenant who reads up to `class`.
+    pub fn reader(&self, class: Class, groups: &[GroupId]) -> Principal {
+        Principal {
+            tenant: self.tenant,
+            subject: Subject::Service(base::KeyId::new()),
+            groups: groups.iter().copied().collect(),
+            input_class: Class::Open,
+            read_class_max: class,
+            administrator: false,
+        }
+    }
+
+    /// The paths on a page, how many documents there are in all, and whether more follow.
+    pub async fn listed(&self, reader: &Principal, page: &DocumentPage) -> (Vec<String>, u64, bool) {
+        let terms = self.corpora.terms(&self.corpus);
+        let permit = Guard.may_search(reader, &[terms], &"answering".parse().unwrap()).unwrap();
+        let list = self.corpora.documents(self.corpus.id, &permit, page).await.unwrap();
+        (list.documents.into_iter().map(|document| document.path).collect(), list.total, list.more)
+    }
+
+    pub async fn upload(&self, files: &[(&str, &[u8])]) -> AddReport {
+        let mut upload = self.corpora.begin_upload().await.unwrap();
+        for (name, bytes) in files {
+            upload.begin(name);
+            for part in bytes.chunks(7) {
+                upload.write(part).await.unwrap();
+            }
+        }
+        self.corpora.add_upload(&self.corpus, upload, &AddOptions::default(), &|_| {}).await.unwrap()
     }
 
     pub async fn text(&self, path: &str) -> String {

@@ -31,7 +31,7 @@ pub async fn run(context: &Context<'_>, command: &Corpus) -> anyhow::Result<()> 
             add(context, name, json!({ "paths": paths, "class": class, "readers": readers })).await
         }
         Corpus::List => {
-            let all = context.get("/api/v1/corpora").await?;
+            let all = context.all("/api/v1/corpora").await?;
             context.show(&all, |all| list(all, COLUMNS));
             Ok(())
         }
@@ -43,8 +43,7 @@ pub async fn run(context: &Context<'_>, command: &Corpus) -> anyhow::Result<()> 
             Ok(())
         }
         Corpus::Readers { name, groups } => {
-            let path = format!("{}/readers", corpus_path(name));
-            let changed = context.put(&path, json!({ "readers": groups })).await?;
+            let changed = context.patch(&corpus_path(name), json!({ "readers": groups })).await?;
             let who = if groups.is_empty() { "the whole tenant".to_owned() } else { groups.join(", ") };
             context.show(&changed, |_| print::out(&format!("`{name}` is read by {who}")));
             Ok(())
@@ -177,7 +176,7 @@ async fn status(context: &Context<'_>, name: Option<&str>, wait: bool) -> anyhow
     }
     let corpora = match name {
         Some(name) => json!([context.get(&corpus_path(name)).await?]),
-        None => context.get("/api/v1/corpora").await?,
+        None => context.all("/api/v1/corpora").await?,
     };
     let index = context.get("/api/v1/index").await?;
     context.show(&json!({ "corpora": corpora, "index": index }), |_| {
@@ -221,15 +220,7 @@ async fn wait_for_vectors(context: &Context<'_>) -> anyhow::Result<()> {
 }
 
 async fn documents(context: &Context<'_>, name: &str) -> anyhow::Result<()> {
-    let mut all = Vec::new();
-    loop {
-        let after = all.last().map(|document| text(document, "path")).unwrap_or_default();
-        let page = context.get(&format!("{}/documents?after={}", corpus_path(name), percent_encoded(&after))).await?;
-        match page.as_array() {
-            Some(page) if !page.is_empty() => all.extend(page.iter().cloned()),
-            _ => break,
-        }
-    }
+    let all = context.all(&format!("{}/documents", corpus_path(name))).await?;
     let columns = [
         ("PATH", "path"),
         ("TITLE", "title"),
@@ -238,7 +229,7 @@ async fn documents(context: &Context<'_>, name: &str) -> anyhow::Result<()> {
         ("PASSAGES", "passages"),
         ("WARNINGS", "warnings"),
     ];
-    context.show(&Value::Array(all), |all| list(all, &columns));
+    context.show(&all, |all| list(all, &columns));
     Ok(())
 }
 

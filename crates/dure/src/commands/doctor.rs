@@ -13,10 +13,10 @@ pub async fn run(context: &Context<'_>) -> anyhow::Result<()> {
         .into_iter()
         .map(|(name, value, origin)| json!({ "name": name, "value": value, "from": origin }))
         .collect();
-    let models = context.get("/api/v1/models").await?;
+    let models = context.all("/api/v1/models").await?;
     let index = context.get("/api/v1/index").await?;
-    let corpora = context.get("/api/v1/corpora").await?;
-    let keys = context.get("/api/v1/keys").await?;
+    let corpora = context.all("/api/v1/corpora").await?;
+    let keys = context.all("/api/v1/keys").await?;
     let checks = checks(context.settings, &models, &index, &corpora, &keys);
     let report = json!({
         "data": context.settings.data,

@@ -3,6 +3,7 @@
 mod answer;
 mod corpora;
 mod doctor;
+pub mod keeping;
 mod models;
 mod tenants;
 
@@ -27,6 +28,7 @@ pub struct Context<'a> {
 pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
     let client = Client::connect(settings, &cli.tenant).await?;
     let context = Context { client, settings, json: cli.json };
+    let mut well = true;
     let outcome = match &cli.command {
         Command::Ask(ask) => answer::ask(&context, ask).await,
         Command::Search(search) => answer::search(&context, search).await,
@@ -37,17 +39,37 @@ pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Group(command) => tenants::group(&context, command).await,
         Command::Person(command) => tenants::person(&context, command).await,
         Command::Key(command) => tenants::key(&context, command).await,
+        Command::Top { once } => crate::top::top(&context.client, context.json, *once).await,
         Command::Doctor => doctor::run(&context).await,
-        Command::Up(_) => Ok(()),
+        Command::Backup(backup) => keeping::backup(&context, backup).await,
+        Command::Check => keeping::check(&context).await.map(|good| well = good),
+        Command::Up(_) | Command::Restore { .. } | Command::Completions { .. } | Command::Man { .. } => Ok(()),
     };
     let closed = context.client.close().await;
     outcome.and(closed)?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 impl Context<'_> {
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
         self.client.ask(Method::GET, path, None).await
+    }
+
+    /// All of a list, page by page.
+    async fn all(&self, path: &str) -> anyhow::Result<Value> {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let mut all = Vec::new();
+        let mut after = String::new();
+        loop {
+            let mut page = self.get(&format!("{path}{sign}limit=1000{after}")).await?;
+            if let Some(Value::Array(data)) = page.get_mut("data").map(Value::take) {
+                all.extend(data);
+            }
+            match page.get("next").and_then(Value::as_str) {
+                Some(next) => after = format!("&after={}", percent_encoded(next)),
+                None => return Ok(Value::Array(all)),
+            }
+        }
     }
 
     async fn post(&self, path: &str, body: Value) -> anyhow::Result<Value> {
@@ -56,6 +78,10 @@ impl Context<'_> {
 
     async fn put(&self, path: &str, body: Value) -> anyhow::Result<Value> {
         self.client.ask(Method::PUT, path, Some(body)).await
+    }
+
+    async fn patch(&self, path: &str, body: Value) -> anyhow::Result<Value> {
+        self.client.ask(Method::PATCH, path, Some(body)).await
     }
 
     async fn delete(&self, path: &str) -> anyhow::Result<Value> {
@@ -110,7 +136,7 @@ fn fields(value: &Value, columns: &[(&str, &str)]) {
 }
 
 const ROUTE: &[(&str, &str)] =
-    &[("NAME", "name"), ("MODEL", "model"), ("CORPORA", "corpora"), ("MODE", "mode"), ("PASSAGES", "passages_max")];
+    &[("NAME", "name"), ("MODEL", "model"), ("CORPORA", "corpora"), ("MODE", "mode"), ("PASSAGES", "passages")];
 
 async fn route(context: &Context<'_>, command: &Route) -> anyhow::Result<()> {
     match command {
@@ -129,7 +155,7 @@ async fn route(context: &Context<'_>, command: &Route) -> anyhow::Result<()> {
             });
         }
         Route::List => {
-            let all = context.get("/api/v1/routes").await?;
+            let all = context.all("/api/v1/routes").await?;
             context.show(&all, |all| list(all, ROUTE));
         }
         Route::Show { name } => {

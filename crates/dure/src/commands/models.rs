@@ -10,7 +10,7 @@ use crate::print::{self, Progress};
 pub async fn run(context: &Context<'_>, command: &Model) -> anyhow::Result<()> {
     match command {
         Model::List => {
-            let all = context.get("/api/v1/models").await?;
+            let all = context.all("/api/v1/models").await?;
             context.show(&all, list);
         }
         Model::Show { name } => {

@@ -14,7 +14,7 @@ pub async fn tenant(context: &Context<'_>, command: &Tenant) -> anyhow::Result<(
             context.show(&made, |_| print::out(&format!("tenant `{name}` made; act in it with `--tenant {name}`")));
         }
         Tenant::List => {
-            let all = context.get("/api/v1/tenants").await?;
+            let all = context.all("/api/v1/tenants").await?;
             let columns = [("NAME", "name"), ("QUOTA", "quota_tokens"), ("USED", "used_tokens"), ("SINCE", "created")];
             context.show(&all, |all| list(all, &columns));
         }
@@ -36,7 +36,7 @@ pub async fn group(context: &Context<'_>, command: &Group) -> anyhow::Result<()>
             context.show(&made, |_| print::out(&format!("group `{name}` made")));
         }
         Group::List => {
-            let all = context.get("/api/v1/groups").await?;
+            let all = context.all("/api/v1/groups").await?;
             context.show(&all, |all| list(all, &[("NAME", "name"), ("ID", "id"), ("SINCE", "created")]));
         }
     }
@@ -50,7 +50,7 @@ pub async fn person(context: &Context<'_>, command: &Person) -> anyhow::Result<(
             context.show(&made, |_| print::out(&format!("person `{name}` made")));
         }
         Person::List => {
-            let all = context.get("/api/v1/people").await?;
+            let all = context.all("/api/v1/people").await?;
             let columns = [("NAME", "name"), ("ID", "id"), ("GROUPS", "groups"), ("SINCE", "created")];
             context.show(&all, |all| list(all, &columns));
         }
@@ -60,13 +60,14 @@ pub async fn person(context: &Context<'_>, command: &Person) -> anyhow::Result<(
 
 pub async fn key(context: &Context<'_>, command: &Key) -> anyhow::Result<()> {
     match command {
-        Key::Create { name, person, group, input_class, read_class } => {
+        Key::Create { name, person, group, input_class, read_class, administrator } => {
             let body = json!({
                 "name": name,
                 "person": person,
                 "groups": group,
                 "input_class": input_class,
                 "read_class": read_class,
+                "administrator": administrator,
             });
             let made = context.post("/api/v1/keys", body).await?;
             context.show(&made, |made| {
@@ -75,19 +76,20 @@ pub async fn key(context: &Context<'_>, command: &Key) -> anyhow::Result<()> {
             });
         }
         Key::List => {
-            let all = context.get("/api/v1/keys").await?;
+            let all = context.all("/api/v1/keys").await?;
             let columns = [
                 ("NAME", "name"),
                 ("ID", "id"),
                 ("INPUT", "input_class"),
-                ("READS", "read_class_max"),
+                ("READS", "read_class"),
+                ("ADMINISTERS", "administrator"),
                 ("SINCE", "created"),
                 ("REVOKED", "revoked"),
             ];
             context.show(&all, |all| list(all, &columns));
         }
         Key::Revoke { name } => {
-            let gone = context.post(&format!("/api/v1/keys/{}/revoke", percent_encoded(name)), json!({})).await?;
+            let gone = context.delete(&format!("/api/v1/keys/{}", percent_encoded(name))).await?;
             context.show(&gone, |_| print::out(&format!("key `{name}` is no longer accepted")));
         }
     }

@@ -1,4 +1,4 @@
-//! Corpora: made, listed, added to, removed.
+//! Corpora: made, listed, changed, removed; records of this machine added.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -6,17 +6,22 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
-use base::{Class, Country, Label, Name, Principal, Purpose, Residency};
-use corpus::{AddOptions, Corpus, NewCorpus, Status};
+use base::{Class, CorpusId, Country, Label, Name, Principal, Purpose, Residency};
+use corpus::{AddOptions, Corpus, CorpusChange, NewCorpus, Status};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::keys::group_names;
+use super::page::{List, Page, Query};
+use super::people::group_ids;
 use crate::App;
-use crate::caller::{Caller, Operator};
+use crate::caller::{Administrator, Caller, Operator};
 use crate::error::ApiError;
+use crate::jobs;
 use crate::openai::Body;
-use crate::stream::working;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct CorpusRequest {
@@ -37,8 +42,17 @@ pub(crate) struct CorpusRequest {
 /// A corpus and what it holds.
 #[derive(Debug, Serialize)]
 pub(crate) struct Described {
-    #[serde(flatten)]
-    corpus: Corpus,
+    id: CorpusId,
+    name: String,
+    title: String,
+    /// The label that its documents take at least.
+    label: Label,
+    /// Groups that may read it, by name; none means everybody of the tenant.
+    readers: Vec<String>,
+    /// The number of its newest version; 0 while it is empty.
+    version: u64,
+    created: Timestamp,
+    changed: Timestamp,
     status: Status,
 }
 
@@ -51,24 +65,36 @@ pub(crate) async fn visible(app: &App, principal: &Principal, name: &str) -> Res
 
 async fn described(app: &App, corpus: Corpus) -> Result<Described, ApiError> {
     let status = app.corpora.status(corpus.id).await?;
-    Ok(Described { corpus, status })
+    Ok(Described {
+        id: corpus.id,
+        readers: group_names(app, corpus.tenant, &corpus.readers),
+        name: corpus.name,
+        title: corpus.title,
+        label: corpus.label,
+        version: corpus.version,
+        created: corpus.created,
+        changed: corpus.changed,
+        status,
+    })
 }
 
 pub(crate) async fn list(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
-) -> Result<Json<Vec<Described>>, ApiError> {
-    let mut all = Vec::new();
-    for corpus in app.corpora.list(principal.tenant).await? {
-        if app.guard.may_see(&principal, &app.corpora.terms(&corpus)).is_ok() {
-            all.push(described(&app, corpus).await?);
-        }
+    Query(page): Query<Page>,
+) -> Result<Json<List<Described>>, ApiError> {
+    let mut corpora = app.corpora.list(principal.tenant).await?;
+    corpora.retain(|corpus| app.guard.may_see(&principal, &app.corpora.terms(corpus)).is_ok());
+    let List { data, next } = page.of(corpora, |corpus| &corpus.name)?;
+    let mut all = Vec::with_capacity(data.len());
+    for corpus in data {
+        all.push(described(&app, corpus).await?);
     }
-    Ok(Json(all))
+    Ok(Json(List { data: all, next }))
 }
 
 pub(crate) async fn create(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Body(new): Body<CorpusRequest>,
 ) -> Result<Json<Described>, ApiError> {
@@ -94,35 +120,37 @@ pub(crate) async fn status(
 }
 
 pub(crate) async fn remove(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
     app.corpora.remove(corpus.id).await?;
+    app.forget_kept(principal.tenant).await?;
     Ok(Json(json!({ "removed": name })))
 }
 
+/// What is to change; what is absent stays. A label is never changed by a call: nothing may lower a class.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Readers {
-    readers: Vec<String>,
+pub(crate) struct Change {
+    #[serde(default)]
+    title: Option<String>,
+    /// Groups that may read it, by name; an empty list opens it to everybody of the tenant.
+    #[serde(default)]
+    readers: Option<Vec<String>>,
 }
 
-pub(crate) async fn set_readers(
-    Operator(principal): Operator,
+pub(crate) async fn change(
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Body(request): Body<Readers>,
+    Body(request): Body<Change>,
 ) -> Result<Json<Described>, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
-    let readers = group_ids(&app, &principal, &request.readers)?;
-    app.corpora.set_readers(corpus.id, &readers).await?;
+    let readers = request.readers.map(|names| group_ids(&app, &principal, &names)).transpose()?;
+    app.corpora.change(corpus.id, CorpusChange { title: request.title, readers }).await?;
     let corpus = visible(&app, &principal, &name).await?;
     Ok(Json(described(&app, corpus).await?))
-}
-
-fn group_ids(app: &App, principal: &Principal, names: &[String]) -> Result<BTreeSet<base::GroupId>, ApiError> {
-    names.iter().map(|name| Ok(app.tenancy.group(principal.tenant, name)?.id)).collect()
 }
 
 #[derive(Debug, Deserialize)]
@@ -139,6 +167,7 @@ pub(crate) async fn add(
     Operator(principal): Operator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Body(request): Body<Add>,
 ) -> Result<Response, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
@@ -150,14 +179,11 @@ pub(crate) async fn add(
         readers: group_ids(&app, &principal, &request.readers)?,
         ..AddOptions::default()
     };
-    Ok(working(move |sender| async move {
-        let tell = move |progress| {
-            // A reader that is slower than the work misses steps, never the result.
-            let _ = sender.try_send(progress);
-        };
-        let report = app.corpora.add(&corpus, &request.paths, &options, &tell).await?;
+    let jobs = app.jobs.clone();
+    jobs.run(&principal, &headers, (jobs::Kind::Add, &name), move |teller| async move {
+        let report = app.corpora.add(&corpus, &request.paths, &options, &|step| teller.tell(step)).await?;
         // Whoever is told that the records are in can find them.
         app.search.catch_up().await?;
         Ok(report)
-    }))
+    })
 }

@@ -4,16 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
-use base::{DocumentId, Principal};
-use corpus::{Corpus, Document, DocumentPage, DocumentSummary};
+use axum::extract::{Path, State};
+use base::{Class, DocumentId, Principal};
+use corpus::{Corpus, Document, DocumentList, DocumentPage, DocumentSummary};
 use guard::{DocumentTerms, SearchPermit};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::corpora::visible;
+use super::page::{Page, Query};
 use crate::App;
-use crate::caller::{Caller, Operator};
+use crate::caller::{Administrator, Caller};
 use crate::error::ApiError;
 
 /// Bytes of text that are shown around a quote.
@@ -28,12 +29,28 @@ fn terms(corpus: &Corpus, summary: &DocumentSummary) -> DocumentTerms {
     DocumentTerms { corpus: corpus.id, class: summary.class, readers: summary.readers.clone() }
 }
 
+/// Which documents are wanted.
 #[derive(Debug, Deserialize)]
-pub(crate) struct Page {
+pub(crate) struct Wanted {
+    /// Only documents whose path begins so.
+    path: Option<String>,
+    /// Only documents that have this in their path or title.
+    q: Option<String>,
+    /// Only documents of this class.
+    class: Option<Class>,
+    /// Only documents whose extraction left warnings.
     #[serde(default)]
-    after: Option<String>,
-    #[serde(default)]
-    limit: Option<u32>,
+    warnings: bool,
+}
+
+/// A page of documents.
+#[derive(Debug, Serialize)]
+pub(crate) struct Documents {
+    data: Vec<DocumentSummary>,
+    /// What to ask `after` for the next page; null on the last one.
+    next: Option<String>,
+    /// Documents on all pages.
+    total: u64,
 }
 
 pub(crate) async fn list(
@@ -41,13 +58,21 @@ pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(page): Query<Page>,
-) -> Result<Json<Vec<DocumentSummary>>, ApiError> {
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Documents>, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
     let permit = may_read(&app, &principal, &corpus)?;
-    let page = DocumentPage { after: page.after, limit: page.limit.unwrap_or(0) };
-    let mut documents = app.corpora.documents(corpus.id, &page).await?;
-    documents.retain(|document| permit.allows(&terms(&corpus, document)));
-    Ok(Json(documents))
+    let page = DocumentPage {
+        limit: page.limit()? as u32,
+        after: page.after,
+        path_prefix: wanted.path,
+        containing: wanted.q,
+        class: wanted.class,
+        warned: wanted.warnings,
+    };
+    let DocumentList { documents, total, more } = app.corpora.documents(corpus.id, &permit, &page).await?;
+    let next = documents.last().filter(|_| more).map(|last| last.path.clone());
+    Ok(Json(Documents { data: documents, next, total }))
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,7 +110,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn remove(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(which): Query<Which>,
@@ -93,7 +118,23 @@ pub(crate) async fn remove(
     let corpus = visible(&app, &principal, &name).await?;
     let document = app.corpora.show(corpus.id, &which.document).await?;
     app.corpora.remove_document(corpus.id, document.summary.id).await?;
+    app.forget_kept(principal.tenant).await?;
     Ok(Json(json!({ "removed": document.summary.path })))
+}
+
+/// The document of this id with its corpus, if this principal may read it; otherwise it is as if it were not there.
+pub(crate) async fn by_id(app: &App, principal: &Principal, id: &str) -> Result<(Corpus, Document), ApiError> {
+    let gone = || ApiError::NotFound("document");
+    let id: DocumentId = id.parse().map_err(|_| gone())?;
+    let revision = app.corpora.revisions(id).await?.pop().ok_or_else(gone)?;
+    let corpus = app.corpora.get(revision.corpus).await?.ok_or_else(gone)?;
+    app.guard.may_see(principal, &app.corpora.terms(&corpus)).map_err(|_| gone())?;
+    // That a document is there which the key may not read is not told either.
+    let document = readable(app, principal, &corpus, &id.to_string()).await.map_err(|error| match error {
+        ApiError::Refused(_) => gone(),
+        other => other,
+    })?;
+    Ok((corpus, document))
 }
 
 #[derive(Debug, Deserialize)]
@@ -109,12 +150,7 @@ pub(crate) async fn excerpt(
     Path(id): Path<String>,
     Query(span): Query<Span>,
 ) -> Result<Json<Value>, ApiError> {
-    let gone = || ApiError::NotFound("document");
-    let id: DocumentId = id.parse().map_err(|_| gone())?;
-    let revision = app.corpora.revisions(id).await?.pop().ok_or_else(gone)?;
-    let corpus = app.corpora.get(revision.corpus).await?.ok_or_else(gone)?;
-    app.guard.may_see(&principal, &app.corpora.terms(&corpus)).map_err(|_| gone())?;
-    let document = readable(&app, &principal, &corpus, &id.to_string()).await?;
+    let (corpus, document) = by_id(&app, &principal, &id).await?;
     let text = document.text.as_ref();
     let quote = text.get(span.from..span.to).ok_or_else(|| ApiError::invalid("no text stands at this span"))?;
     let around: Range<usize> = text.floor_char_boundary(span.from.saturating_sub(AROUND_BYTES))

@@ -5,24 +5,29 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use models::{ImportOptions, Listed, Progress, PullOptions, Update};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
 
+use super::page::{List, Page, Query};
 use crate::App;
-use crate::caller::Operator;
+use crate::caller::{Administrator, Operator, Steward};
 use crate::error::ApiError;
+use crate::jobs::{self, Teller};
 use crate::openai::Body;
-use crate::stream::working;
 
-pub(crate) async fn list(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Vec<Listed>>, ApiError> {
-    Ok(Json(app.models.list().await?))
+pub(crate) async fn list(
+    _: Administrator,
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+) -> Result<Json<List<Listed>>, ApiError> {
+    Ok(Json(page.of(app.models.list().await?, |model| &model.name)?))
 }
 
 pub(crate) async fn show(
-    _: Operator,
+    _: Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<Listed>, ApiError> {
@@ -30,7 +35,7 @@ pub(crate) async fn show(
 }
 
 pub(crate) async fn remove(
-    _: Operator,
+    _: Steward,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
@@ -46,14 +51,16 @@ pub(crate) struct PullRequest {
 }
 
 pub(crate) async fn pull(
-    _: Operator,
+    Steward(principal): Steward,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
+    headers: HeaderMap,
     Body(request): Body<PullRequest>,
-) -> Response {
-    working(move |sender| async move {
+) -> Result<Response, ApiError> {
+    let jobs = app.jobs.clone();
+    jobs.run(&principal, &headers, (jobs::Kind::Pull, &name.clone()), move |teller| async move {
         let options = PullOptions { accept_licence: request.accept_licence };
-        let installed = app.models.pull(&name, &options, Arc::new(Told(sender))).await?;
+        let installed = app.models.pull(&name, &options, Arc::new(Told(teller))).await?;
         changed(&app);
         Ok(installed)
     })
@@ -70,19 +77,22 @@ pub(crate) struct ImportRequest {
 }
 
 pub(crate) async fn import(
-    _: Operator,
+    Operator(principal): Operator,
     State(app): State<Arc<App>>,
+    headers: HeaderMap,
     Body(request): Body<ImportRequest>,
 ) -> Result<Response, ApiError> {
     if !request.path.is_absolute() {
         return Err(ApiError::invalid(format!("`{}` is not an absolute path", request.path.display())));
     }
-    Ok(working(move |sender| async move {
+    let about = request.name.clone().unwrap_or_else(|| request.path.display().to_string());
+    let jobs = app.jobs.clone();
+    jobs.run(&principal, &headers, (jobs::Kind::Import, &about), move |teller| async move {
         let options = ImportOptions { name: request.name, accept_licence: request.accept_licence };
-        let installed = app.models.import(&request.path, &options, Arc::new(Told(sender))).await?;
+        let installed = app.models.import(&request.path, &options, Arc::new(Told(teller))).await?;
         changed(&app);
         Ok(installed)
-    }))
+    })
 }
 
 fn changed(app: &App) {
@@ -90,11 +100,10 @@ fn changed(app: &App) {
 }
 
 /// Hands progress to whoever reads the answer; what a slow reader has no room for is left out.
-#[derive(Debug)]
-struct Told(mpsc::Sender<Update>);
+struct Told(Teller<Update>);
 
 impl Progress for Told {
     fn update(&self, update: &Update) {
-        let _ = self.0.try_send(update.clone());
+        self.0.tell(update.clone());
     }
 }

@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use serde::Deserialize;
+use base::Name;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use serving::{AnswerMode, NewRoute, Route};
+use serving::{AnswerMode, NewRoute};
 
+use super::page::{List, Page, Query};
 use crate::App;
-use crate::caller::Operator;
+use crate::caller::Administrator;
 use crate::error::ApiError;
 use crate::openai::Body;
 
@@ -29,6 +32,38 @@ pub(crate) struct RouteRequest {
     mode: AnswerMode,
 }
 
+/// The name that clients call, and what it stands for.
+#[derive(Debug, Serialize)]
+pub(crate) struct Route {
+    name: Name,
+    model: String,
+    /// Corpora that it answers from; none makes it a plain chat.
+    corpora: Vec<String>,
+    /// Instructions that stand before every chat.
+    instructions: String,
+    /// Passages that an answer may be made of.
+    passages: u32,
+    /// The temperature where the caller says nothing.
+    temperature: Option<f64>,
+    mode: AnswerMode,
+    created: Timestamp,
+}
+
+impl From<serving::Route> for Route {
+    fn from(route: serving::Route) -> Self {
+        Self {
+            name: route.name,
+            model: route.model,
+            corpora: route.corpora,
+            instructions: route.instructions,
+            passages: route.passages_max,
+            temperature: route.temperature,
+            mode: route.mode,
+            created: route.created,
+        }
+    }
+}
+
 impl From<RouteRequest> for NewRoute {
     fn from(request: RouteRequest) -> Self {
         NewRoute {
@@ -44,31 +79,33 @@ impl From<RouteRequest> for NewRoute {
 }
 
 pub(crate) async fn list(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
-) -> Result<Json<Vec<Route>>, ApiError> {
-    Ok(Json(app.serving.routes().list(principal.tenant).await?))
+    Query(page): Query<Page>,
+) -> Result<Json<List<Route>>, ApiError> {
+    let routes = app.serving.routes().list(principal.tenant).await?;
+    Ok(Json(page.of(routes, |route| route.name.as_str())?.map(Route::from)))
 }
 
 pub(crate) async fn show(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<Route>, ApiError> {
-    Ok(Json(app.serving.routes().find(principal.tenant, &name).await?))
+    Ok(Json(app.serving.routes().find(principal.tenant, &name).await?.into()))
 }
 
 pub(crate) async fn create(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Body(request): Body<RouteRequest>,
 ) -> Result<Json<Route>, ApiError> {
     check_parts(&app, &principal, &request).await?;
-    Ok(Json(app.serving.routes().create(&principal, request.into()).await?))
+    Ok(Json(app.serving.routes().create(&principal, request.into()).await?.into()))
 }
 
 pub(crate) async fn update(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Body(request): Body<RouteRequest>,
@@ -77,7 +114,7 @@ pub(crate) async fn update(
         return Err(ApiError::invalid("the name in the body is not the name in the address"));
     }
     check_parts(&app, &principal, &request).await?;
-    Ok(Json(app.serving.routes().update(&principal, request.into()).await?))
+    Ok(Json(app.serving.routes().update(&principal, request.into()).await?.into()))
 }
 
 /// A route that names what is not there is most often a slip of the hand, so it is refused when it is made.
@@ -91,7 +128,7 @@ async fn check_parts(app: &App, principal: &base::Principal, request: &RouteRequ
 }
 
 pub(crate) async fn remove(
-    Operator(principal): Operator,
+    Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, ApiError> {

@@ -1,7 +1,6 @@
 //! Several replies to one request: how many there may be, and how they come together into one answer.
 
 use base::Usage;
-use futures::future::try_join_all;
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 use serving::{ChatCall, ChatError, Finish, ReplyEvent, ReplyStream};
@@ -29,7 +28,7 @@ pub(crate) async fn begin(
     principal: &base::Principal,
     calls: Vec<ChatCall>,
 ) -> Result<Vec<ReplyStream>, ChatError> {
-    try_join_all(calls.into_iter().map(|call| app.serving.chat(principal, call))).await
+    app.serving.chats(principal, calls).await
 }
 
 /// What all parts of an answer have in common.

@@ -14,7 +14,7 @@ use serving::{ChatCall, Reply, ReplyEvent, ReplyStream, Written};
 use super::chat::{StreamOptions, logprob};
 use super::choices::{self, CHOICES_MAX, Head, begin, finish, seed_of, usage};
 use super::sampling::WireSampling;
-use super::wire::{Body, OneOrMany, refuse_upstream};
+use super::wire::{Body, OneOrMany, unknown};
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -61,11 +61,13 @@ pub(crate) async fn complete(
     let streamed = request.stream.unwrap_or(false);
     let usage_wanted = request.stream_options.as_ref().is_some_and(|options| options.include_usage);
     let echo = request.echo.unwrap_or(false);
+    let unknown = unknown(&request.rest)?;
     let calls = request.read()?;
     let echoes: Vec<String> = calls.iter().map(|call| call.text.clone().filter(|_| echo).unwrap_or_default()).collect();
     let streams = begin(&app, &principal, calls).await?;
     if streamed {
-        return Ok(server_sent_events(chunks(head, echoes, streams, usage_wanted)));
+        let events = server_sent_events(chunks(head, echoes, streams, usage_wanted));
+        return Ok((unknown, events).into_response());
     }
     let replies = try_join_all(streams.into_iter().map(Reply::gather)).await?;
     let used = replies.iter().map(|reply| reply.done.usage).sum();
@@ -80,13 +82,12 @@ pub(crate) async fn complete(
     });
     let mut value = head.value(OBJECT, choices.collect());
     value["usage"] = usage(used);
-    Ok(Json(value).into_response())
+    Ok((unknown, Json(value)).into_response())
 }
 
 impl Request {
     /// One call for each choice of each prompt.
     fn read(self) -> Result<Vec<ChatCall>, ApiError> {
-        refuse_upstream(&self.rest)?;
         let n = choices::choices(self.n)?;
         if self.best_of.is_some_and(|best| best != n as u64) {
             return Err(ApiError::field("best_of", "is `n` here: no choice is written that is not shown"));

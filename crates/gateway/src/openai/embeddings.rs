@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use serving::EmbedCall;
 
-use super::wire::{Body, OneOrMany, refuse_upstream};
+use super::wire::{Body, OneOrMany, Unknown, unknown};
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
@@ -49,8 +49,8 @@ pub(crate) async fn embed(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
     Body(request): Body<Request>,
-) -> Result<Json<Value>, ApiError> {
-    refuse_upstream(&request.rest)?;
+) -> Result<(Unknown, Json<Value>), ApiError> {
+    let unknown = unknown(&request.rest)?;
     let call = EmbedCall {
         model: request.model,
         texts: request.input.into_vec(),
@@ -73,7 +73,7 @@ pub(crate) async fn embed(
             json!({ "object": "embedding", "index": index, "embedding": vector })
         })
         .collect();
-    Ok(Json(json!({
+    let answer = Json(json!({
         "object": "list",
         "model": embedded.model,
         "data": data,
@@ -81,5 +81,6 @@ pub(crate) async fn embed(
             "prompt_tokens": embedded.usage.prompt_tokens,
             "total_tokens": embedded.usage.total_tokens(),
         },
-    })))
+    }));
+    Ok((unknown, answer))
 }

@@ -101,6 +101,7 @@ pub fn person(tenant: TenantId, groups: &[GroupId]) -> Principal {
         groups: groups.iter().copied().collect(),
         input_class: Class::Open,
         read_class_max: Class::Sensitive,
+        administrator: false,
     }
 }
 

@@ -28,6 +28,7 @@ pub const QUESTION: &str = "구경 15밀리미터 계량기가 동파되면 교�
 
 pub struct House {
     pub dir: tempfile::TempDir,
+    pub parts: Parts,
     pub tenancy: Arc<Tenancy>,
     pub corpora: Arc<Corpora>,
     pub search: Arc<retrieval::Search>,
@@ -41,12 +42,16 @@ struct Engines(Arc<FakeEngine>, guard::EngineTerms);
 
 impl EngineSource for Engines {
     fn chat(&self, model: &str) -> Option<ServedEngine> {
-        (self.0.describe().model == model).then(|| ServedEngine { engine: self.0.clone(), terms: self.1.clone() })
+        (self.0.describe().model == model).then(|| ServedEngine {
+            engine: self.0.clone(),
+            terms: self.1.clone(),
+            at_once: 4,
+        })
     }
 
     fn embedder(&self) -> Option<ServedEngine> {
         let embeds = self.0.describe().dimensions.is_some();
-        embeds.then(|| ServedEngine { engine: self.0.clone(), terms: self.1.clone() })
+        embeds.then(|| ServedEngine { engine: self.0.clone(), terms: self.1.clone(), at_once: 4 })
     }
 
     fn models(&self) -> Vec<ServedModel> {
@@ -81,8 +86,8 @@ impl House {
         let terms = guard::EngineTerms { name: "fake".into(), country: Country::KR, class_max: Class::Sensitive };
         let engines = Arc::new(Engines(chat.clone(), terms));
         let parts = Parts { store, tenancy: tenancy.clone(), search: search.clone(), engines };
-        let serving = Serving::open(parts, config).await.unwrap();
-        let house = Self { dir, tenancy, corpora, search, chat, serving, tenant };
+        let serving = Serving::open(parts.clone(), config).await.unwrap();
+        let house = Self { dir, parts, tenancy, corpora, search, chat, serving, tenant };
         house.gather(tenant, "records", Class::Open, &[("조례.md", ORDINANCE)]).await;
         house
     }
@@ -120,6 +125,7 @@ impl House {
             groups: Default::default(),
             input_class: Class::Open,
             read_class_max: Class::Sensitive,
+            administrator: false,
         }
     }
 

@@ -3,6 +3,8 @@
 //! Citations come as `annotations` of the message, of OpenAI's kind `url_citation`: the marks that they stand behind,
 //! the document's title, and an address on this server where the quote can be read in its place. What OpenAI's kind
 //! has no field for (headings, span, quote) stands beside. All else that the house knows of an answer is under `dure`.
+//! A request that names a conversation under `dure` is a turn of it: the house puts before it what was said there, and
+//! keeps the turn.
 
 mod reply;
 mod request;
@@ -11,9 +13,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
 use futures::future::try_join_all;
-pub(crate) use reply::logprob;
+pub(crate) use reply::{address, extension, logprob};
 use request::Request;
 pub(crate) use request::StreamOptions;
 use serving::Reply;
@@ -25,6 +28,9 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::stream::server_sent_events;
 
+/// The number of the turn that a reply is in its conversation.
+const TURN: &str = "x-dure-turn";
+
 pub(crate) async fn complete(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -32,10 +38,23 @@ pub(crate) async fn complete(
 ) -> Result<Response, ApiError> {
     let head = Head::new("chatcmpl", &request.model);
     let asked = request.read()?;
-    let streams = begin(&app, &principal, asked.calls).await?;
-    if asked.streamed {
-        return Ok(server_sent_events(reply::chunks(head, streams, asked.usage_wanted)));
+    let (streams, turn) = match asked.place {
+        None => (begin(&app, &principal, asked.calls).await?, None),
+        Some(place) => {
+            let call = asked.calls.into_iter().next().ok_or(ApiError::Internal)?;
+            let turned = app.serving.converse(&principal, place, call).await?;
+            (vec![turned.stream], Some(turned.number))
+        }
+    };
+    let mut response = if asked.streamed {
+        let events = server_sent_events(reply::chunks(head, streams, asked.usage_wanted));
+        (asked.unknown, events).into_response()
+    } else {
+        let replies = try_join_all(streams.into_iter().map(Reply::gather)).await?;
+        (asked.unknown, Json(reply::whole(&head, &replies))).into_response()
+    };
+    if let Some(turn) = turn {
+        response.headers_mut().insert(TURN, HeaderValue::from(turn));
     }
-    let replies = try_join_all(streams.into_iter().map(Reply::gather)).await?;
-    Ok(Json(reply::whole(&head, &replies)).into_response())
+    Ok(response)
 }

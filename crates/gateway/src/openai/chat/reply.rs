@@ -154,7 +154,7 @@ pub(crate) fn annotation(citation: &Citation) -> Value {
 }
 
 /// Where the quote can be read in its place.
-fn address(citation: &Citation) -> String {
+pub(crate) fn address(citation: &Citation) -> String {
     format!("/api/v1/documents/{}?from={}&to={}", citation.document, citation.span.start, citation.span.end)
 }
 

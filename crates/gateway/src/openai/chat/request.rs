@@ -1,13 +1,14 @@
 //! What `/v1/chat/completions` reads.
 
+use base::ConversationId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use serving::{ChatCall, Message, Role, Tool, ToolCall, ToolChoice, Tools};
+use serving::{ChatCall, Message, Place, Role, Tool, ToolCall, ToolChoice, Tools};
 
 use crate::error::ApiError;
 use crate::openai::choices::{choices, seed_of};
 use crate::openai::sampling::WireSampling;
-use crate::openai::wire::{OneOrMany, refuse_upstream};
+use crate::openai::wire::{OneOrMany, Unknown, unknown};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Request {
@@ -39,6 +40,8 @@ pub(crate) struct Request {
     logprobs: Option<bool>,
     #[serde(default)]
     top_logprobs: Option<u32>,
+    #[serde(default)]
+    dure: Option<Extension>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -47,6 +50,17 @@ pub(crate) struct Request {
 pub(crate) struct StreamOptions {
     #[serde(default)]
     pub(crate) include_usage: bool,
+}
+
+/// What this API has beyond OpenAI's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Extension {
+    /// The conversation that this is a turn of.
+    conversation: ConversationId,
+    /// The turn that it follows, 0 for the beginning; later turns are replaced.
+    #[serde(default)]
+    after: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,12 +176,19 @@ pub(super) struct Asked {
     pub calls: Vec<ChatCall>,
     pub streamed: bool,
     pub usage_wanted: bool,
+    pub unknown: Unknown,
+    /// The place in a conversation that its only choice is kept at.
+    pub place: Option<Place>,
 }
 
 impl Request {
     pub(super) fn read(self) -> Result<Asked, ApiError> {
-        refuse_upstream(&self.rest)?;
+        let unknown = unknown(&self.rest)?;
         let n = choices(self.n)?;
+        let place = self.dure.map(|named| Place { conversation: named.conversation, after: named.after });
+        if n > 1 && place.is_some() {
+            return Err(ApiError::field("n", "is 1 in a conversation that is kept"));
+        }
         let sampling = self.sampling.read()?;
         let tokens_max = self.max_completion_tokens.or(self.max_tokens);
         let logprobs = match (self.logprobs.unwrap_or(false), self.top_logprobs) {
@@ -201,6 +222,8 @@ impl Request {
             calls: calls.collect(),
             streamed: self.stream.unwrap_or(false),
             usage_wanted: self.stream_options.is_some_and(|options| options.include_usage),
+            unknown,
+            place,
         })
     }
 }
@@ -303,6 +326,7 @@ mod tests {
         for (body, field) in [
             (json!({ "n": 0 }), "n"),
             (json!({ "n": 1_000_000_000 }), "n"),
+            (json!({ "n": 2, "dure": { "conversation": base::ConversationId::new() } }), "n"),
             (json!({ "top_logprobs": 3 }), "top_logprobs"),
             (json!({ "logit_bias": { "x": 1 } }), "logit_bias"),
             (json!({ "logit_bias": { "1": "much" } }), "logit_bias"),

@@ -1,0 +1,162 @@
+//! Examples of every command, each with the reason to type it where that is not plain. They stand under `--help`, in
+//! the manual pages and in the command reference; a test parses each with the real command line.
+
+/// From an empty data folder to a client of one's own.
+pub const FIRST_HOUR: &[(&str, &str)] = &[
+    ("", "dure model pull qwen2.5-coder-0.5b-instruct"),
+    ("", "dure model pull multilingual-e5-small"),
+    ("", "dure corpus create records --class open --residency KR --licence kogl-1 --purpose answering"),
+    ("", "dure corpus add records ./examples/records"),
+    ("", "dure ask records \"염소 누출 대응 훈련은 몇 월에 하나요?\""),
+    ("", "dure route create city --corpus records"),
+    ("", "dure key create app"),
+    ("", "dure up"),
+];
+
+/// Commands by their path, each with its examples: why, and what is typed.
+pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
+    (
+        "up",
+        &[
+            ("serve on loopback, port 7400", "dure up"),
+            ("another folder and another port", "dure --data /srv/dure up --listen 127.0.0.1:7500"),
+        ],
+    ),
+    (
+        "ask",
+        &[
+            ("", "dure ask records \"염소 누출 대응 훈련은 몇 월에 하나요?\""),
+            (
+                "only the records' own sentences, no model",
+                "dure ask records \"회의를 녹음한 파일은 언제 삭제하나요?\" --mode extractive",
+            ),
+            (
+                "for a program: the answer, its sources and citations",
+                "dure ask records \"회의를 녹음한 파일은 언제 삭제하나요?\" --json",
+            ),
+        ],
+    ),
+    (
+        "search",
+        &[
+            ("", "dure search records \"수도요금 감면 대상\""),
+            (
+                "only ordinances, only words, the best three",
+                "dure search records \"급수공사비\" --path 조례/ --mode words --top 3",
+            ),
+            ("what is dated 2025", "dure search records \"도서관\" --from 2025-01-01 --to 2025-12-31"),
+        ],
+    ),
+    (
+        "corpus create",
+        &[
+            (
+                "anybody of the tenant may read it",
+                "dure corpus create records --class open --licence kogl-1 --purpose answering",
+            ),
+            (
+                "only the group `law` may",
+                "dure corpus create ordinances --class sensitive --purpose answering --readers law",
+            ),
+        ],
+    ),
+    (
+        "corpus add",
+        &[
+            ("", "dure corpus add records ./examples/records"),
+            ("the same again: only what changed is read", "dure corpus add records ./examples/records"),
+            (
+                "an archive, guarded more than the rest",
+                "dure corpus add records minutes.tar.zst --class sensitive --readers council",
+            ),
+        ],
+    ),
+    ("corpus list", &[("", "dure corpus list")]),
+    (
+        "corpus status",
+        &[
+            ("", "dure corpus status records"),
+            ("come back when search by meaning knows everything", "dure corpus status records --wait"),
+        ],
+    ),
+    (
+        "corpus show",
+        &[
+            ("the documents", "dure corpus show records"),
+            ("one of them, with its passages", "dure corpus show records 조례/수도급수조례.md"),
+        ],
+    ),
+    (
+        "corpus readers",
+        &[
+            ("only these two groups from now on", "dure corpus readers records law council"),
+            ("everybody of the tenant again", "dure corpus readers records"),
+        ],
+    ),
+    (
+        "corpus remove",
+        &[
+            ("one document", "dure corpus remove records 조례/수도급수조례.md"),
+            ("all of it", "dure corpus remove records"),
+        ],
+    ),
+    ("model list", &[("", "dure model list")]),
+    (
+        "model pull",
+        &[
+            ("", "dure model pull multilingual-e5-small"),
+            ("terms that a person must accept", "dure model pull gemma-3-270m --accept-licence"),
+        ],
+    ),
+    (
+        "model import",
+        &[
+            ("a file of your own, checked from its first byte to its last tensor", "dure model import exaone.gguf"),
+            ("", "dure model import /media/usb/Qwen3-4B-Q4_K_M.gguf --name qwen3-4b"),
+        ],
+    ),
+    ("model show", &[("licence, origin, hash, window", "dure model show multilingual-e5-small")]),
+    ("model remove", &[("", "dure model remove gemma-3-270m")]),
+    (
+        "route create",
+        &[
+            ("clients call it as `model`", "dure route create city --corpus records"),
+            (
+                "a plain chat under instructions",
+                "dure route create desk --model qwen3-4b --instructions \"Answer in Korean, briefly.\"",
+            ),
+        ],
+    ),
+    ("route list", &[("", "dure route list")]),
+    ("route show", &[("", "dure route show city")]),
+    ("route remove", &[("", "dure route remove city")]),
+    ("tenant create", &[("", "dure tenant create waterworks --quota-tokens 1000000")]),
+    ("tenant list", &[("what each may use, and used", "dure tenant list")]),
+    ("tenant quota", &[("", "dure tenant quota waterworks 5000000"), ("no bound", "dure tenant quota waterworks")]),
+    ("group create", &[("", "dure --tenant waterworks group create law")]),
+    ("group list", &[("", "dure --tenant waterworks group list")]),
+    ("person create", &[("", "dure --tenant waterworks person create minji --group law")]),
+    ("person list", &[("", "dure --tenant waterworks person list")]),
+    (
+        "key create",
+        &[
+            ("a service's", "dure key create app"),
+            (
+                "a person's, who may read up to `sensitive`",
+                "dure key create desk --person minji --read-class sensitive",
+            ),
+        ],
+    ),
+    ("key list", &[("", "dure key list")]),
+    ("key revoke", &[("from now on, in every request", "dure key revoke app")]),
+    ("doctor", &[("", "dure doctor"), ("for a program", "dure doctor --json")]),
+    (
+        "completions",
+        &[
+            ("bash", "dure completions bash > ~/.local/share/bash-completion/completions/dure"),
+            ("zsh: a folder of your $fpath", "dure completions zsh > ~/.zfunc/_dure"),
+            ("fish", "dure completions fish > ~/.config/fish/completions/dure.fish"),
+        ],
+    ),
+    ("man", &[("then: man dure-corpus-add", "dure man ~/.local/share/man/man1")]),
+];

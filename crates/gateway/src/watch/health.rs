@@ -1,0 +1,39 @@
+//! Whether the server lives, and whether it can do its work. Both are told without a key, so they name nothing:
+//! no path, no model, no tenant, no error's text.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::App;
+
+/// What the wiring saw when it looked last, by the name of what was looked at; none where all is well, and otherwise
+/// the reason, which strangers may read.
+pub type Readiness = BTreeMap<&'static str, Option<&'static str>>;
+
+#[derive(Debug, Serialize)]
+struct Check {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+pub(crate) async fn healthz() -> Json<Value> {
+    Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// 200 if work may be sent here, 503 with the reasons if not. It looks at nothing itself: strangers may ask as often
+/// as they like.
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
+    let readiness = app.watch.readiness();
+    let ready = readiness.values().all(Option::is_none);
+    let checks: BTreeMap<_, _> =
+        readiness.into_iter().map(|(name, reason)| (name, Check { ok: reason.is_none(), reason })).collect();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "status": if ready { "ready" } else { "not ready" }, "checks": checks })))
+}
