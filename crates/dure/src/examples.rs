@@ -141,6 +141,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "key create",
         &[
             ("a service's", "dure key create app"),
+            ("for the console: it may make corpora, routes, keys", "dure key create desk --administrator"),
             (
                 "a person's, who may read up to `sensitive`",
                 "dure key create desk --person minji --read-class sensitive",
@@ -149,6 +150,19 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("key list", &[("", "dure key list")]),
     ("key revoke", &[("from now on, in every request", "dure key revoke app")]),
+    (
+        "backup",
+        &[
+            ("one file with a name that says when; the server goes on", "dure backup /backups"),
+            ("without weights, which can be fetched again", "dure backup --without-models records.tar.zst"),
+        ],
+    ),
+    ("restore", &[("into an empty folder", "dure --data /srv/new restore records.tar.zst")]),
+    (
+        "check",
+        &[("", "dure check"), ("what does not hold, for a program", "dure check --json")],
+    ),
+    ("top", &[("", "dure top"), ("one sample, for a script", "dure top --once")]),
     ("doctor", &[("", "dure doctor"), ("for a program", "dure doctor --json")]),
     (
         "completions",

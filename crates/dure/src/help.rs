@@ -15,7 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Gather and ask", &["corpus", "search", "ask"]),
     ("Serve", &["up", "route", "model"]),
     ("Let people and programs in", &["tenant", "group", "person", "key"]),
-    ("Look after it", &["doctor", "completions", "man"]),
+    ("Look after it", &["top", "backup", "restore", "check", "doctor", "completions", "man"]),
 ];
 
 /// Reads what was typed, or says how it is typed and ends.
