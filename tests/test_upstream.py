@@ -116,24 +116,28 @@ def configured(house: House, *tables: str) -> House:
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
     it = Upstream()
-    yield it
-    it.end()
+    try:
+        yield it
+    finally:
+        it.end()
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Server, str, Upstream]]:
     """A server with all models of the fake upstream, and a key of a tenant with a quota."""
     it = Upstream()
-    house = House(tmp_path_factory.mktemp("upstream") / "data")
-    waits = {"first_wait_s": 1, "event_wait_s": 1}
-    tables = [table(name, it.address, model, key_env="UPSTREAM_KEY", **waits) for name, model in MODELS.items()]
-    tables.append(table("vectors", it.address, "dimensions=3", dimensions=3))
-    configured(house, *tables)
-    house.dure("tenant", "create", "waterworks", "--quota-tokens", "1000000")
-    key = json.loads(house.dure("--tenant", "waterworks", "key", "create", "app", "--json"))["key"]
-    with house.up() as server:
-        yield house, server, key, it
-    it.end()
+    try:
+        house = House(tmp_path_factory.mktemp("upstream") / "data")
+        waits = {"first_wait_s": 1, "event_wait_s": 1}
+        tables = [table(name, it.address, model, key_env="UPSTREAM_KEY", **waits) for name, model in MODELS.items()]
+        tables.append(table("vectors", it.address, "dimensions=3", dimensions=3))
+        configured(house, *tables)
+        house.dure("tenant", "create", "waterworks", "--quota-tokens", "1000000")
+        key = json.loads(house.dure("--tenant", "waterworks", "key", "create", "app", "--json"))["key"]
+        with house.up() as server:
+            yield house, server, key, it
+    finally:
+        it.end()
 
 
 @pytest.fixture
