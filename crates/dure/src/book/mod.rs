@@ -78,6 +78,9 @@ fn refused(line: &str) -> Option<String> {
     (!told).then(|| format!("`{line}`: {}", error.to_string().lines().next().unwrap_or_default()))
 }
 
+/// How names of files end, which look like settings otherwise: `server.log`, `tls.pem`.
+const FILES: [&str; 7] = ["toml", "rs", "md", "log", "json", "db", "pem"];
+
 /// What a page says of settings: `DURE_SECTION_NAME` and `section.name` in code, where the section is one.
 fn settings_named(text: &str, sections: &BTreeSet<String>) -> BTreeSet<String> {
     let is_word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '.';
@@ -86,7 +89,7 @@ fn settings_named(text: &str, sections: &BTreeSet<String>) -> BTreeSet<String> {
         for word in code.split(|letter| !is_word(letter)) {
             let Some((section, name)) = word.split_once('.') else { continue };
             let plain = !name.is_empty() && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
-            if plain && sections.contains(section) && !["toml", "rs", "md", "log", "json", "db"].contains(&name) {
+            if plain && sections.contains(section) && !FILES.contains(&name) {
                 named.insert(word.to_owned());
             }
         }
