@@ -64,14 +64,12 @@ impl Language {
 
     fn commands_page(&self, missing: &mut Vec<String>) -> String {
         let mut page = self.commands.to_owned();
-        let mut all = help::for_people(help::command()).term_width(100);
-        all.build();
-        self.add_commands(&mut all, "", &mut page, missing);
+        self.add_commands(&help::command(), "", &mut page, missing);
         page
     }
 
-    fn add_commands(&self, command: &mut clap::Command, above: &str, page: &mut String, missing: &mut Vec<String>) {
-        for sub in command.get_subcommands_mut().filter(|sub| sub.get_name() != "help" && !sub.is_hide_set()) {
+    fn add_commands(&self, command: &clap::Command, above: &str, page: &mut String, missing: &mut Vec<String>) {
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             let path = format!("{above}{}", sub.get_name());
             let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
             let about = self.say("commands", &path, &about, missing);
@@ -80,10 +78,7 @@ impl Language {
             if sub.has_subcommands() {
                 self.add_commands(sub, &format!("{path} "), page, missing);
             } else {
-                let help = sub.render_long_help().to_string();
-                let help: Vec<&str> =
-                    help.lines().map(str::trim_end).skip_while(|line| !line.starts_with("Usage:")).collect();
-                let _ = write!(page, "\n```text\n{}\n```\n", help.join("\n").trim());
+                let _ = write!(page, "\n```text\n{}\n```\n", help_of(&path));
             }
         }
     }
@@ -105,6 +100,15 @@ impl Language {
         }
         page
     }
+}
+
+/// What `dure PATH --help` prints on a terminal of 100 columns, below its first line.
+fn help_of(path: &str) -> String {
+    let words = ["dure"].into_iter().chain(path.split(' ')).chain(["--help"]);
+    let told = help::for_people(help::command()).term_width(100).try_get_matches_from(words);
+    let text = told.err().map(|help| help.to_string()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().map(str::trim_end).skip_while(|line| !line.starts_with("Usage:")).collect();
+    lines.join("\n").trim().to_owned()
 }
 
 struct Setting {
