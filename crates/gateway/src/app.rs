@@ -109,6 +109,11 @@ impl App {
     /// Drops what is kept of a tenant's records outside the records, after some of them were removed.
     pub(crate) async fn forget_kept(&self, tenant: base::TenantId) -> Result<(), ApiError> {
         self.serving.forget_kept();
+        self.forget_answers(tenant).await
+    }
+
+    /// Drops the answers that are kept for a tenant's idempotency keys, after something was deleted that they may hold.
+    pub(crate) async fn forget_answers(&self, tenant: base::TenantId) -> Result<(), ApiError> {
         self.idempotency.forget(tenant).await.map_err(|error| ApiError::internal(&error))
     }
 }

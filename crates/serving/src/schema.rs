@@ -22,7 +22,8 @@ pub const SCHEMA: Schema = Schema {
             only INTEGER PRIMARY KEY CHECK (only = 1),
             secret BLOB NOT NULL
         ) STRICT;",
-        "CREATE TABLE conversation (
+        "-- expand
+        CREATE TABLE conversation (
             id BLOB PRIMARY KEY,
             tenant BLOB NOT NULL,
             owner TEXT NOT NULL,
@@ -49,7 +50,8 @@ pub const SCHEMA: Schema = Schema {
             created INTEGER NOT NULL,
             UNIQUE (conversation, number)
         ) STRICT;",
-        "CREATE TABLE response (
+        "-- expand
+        CREATE TABLE response (
             id BLOB PRIMARY KEY,
             tenant BLOB NOT NULL,
             owner TEXT NOT NULL,

@@ -86,6 +86,7 @@ pub(crate) async fn remove(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     app.serving.history().delete(&principal, read(&id)?).await?;
+    app.forget_answers(principal.tenant).await?;
     Ok(Json(json!({ "removed": id })))
 }
 
@@ -94,6 +95,7 @@ pub(crate) async fn remove_all(
     State(app): State<Arc<App>>,
 ) -> Result<Json<Value>, ApiError> {
     let removed = app.serving.history().delete_all(&principal).await?;
+    app.forget_answers(principal.tenant).await?;
     Ok(Json(json!({ "removed": removed })))
 }
 

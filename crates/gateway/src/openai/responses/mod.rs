@@ -43,12 +43,12 @@ pub(crate) async fn create(
     let call = asked.call.take().ok_or(ApiError::Internal)?;
     let records = asked.search.as_ref().map(|search| search.records.clone());
     let reply = app.serving.respond(&principal, call, droppable, records, &mut basis).await?;
-    let streamed = asked.streamed;
+    let (streamed, unknown) = (asked.streamed, std::mem::take(&mut asked.unknown));
     let going = Going::new(app, principal, asked, basis, reply);
     if streamed {
-        return Ok(named_events(going.events()));
+        return Ok((unknown, named_events(going.events())).into_response());
     }
-    Ok(Json(going.whole().await?).into_response())
+    Ok((unknown, Json(going.whole().await?)).into_response())
 }
 
 pub(crate) async fn show(
@@ -76,6 +76,7 @@ pub(crate) async fn remove(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     app.serving.history().delete_response(&principal, read(&id)?).await?;
+    app.forget_answers(principal.tenant).await?;
     Ok(Json(json!({ "id": id, "object": "response", "deleted": true })))
 }
 

@@ -11,7 +11,7 @@ use serving::{ChatCall, Message, Records, Role, Tool, ToolChoice, Tools};
 use super::items::{self, Input};
 use crate::error::ApiError;
 use crate::openai::sampling::WireSampling;
-use crate::openai::wire::refuse_upstream;
+use crate::openai::wire::{Unknown, unknown};
 
 /// Bounds of OpenAI's own API.
 const METADATA_MAX: usize = 16;
@@ -89,6 +89,7 @@ pub(super) struct Asked {
     pub id: ResponseId,
     pub streamed: bool,
     pub store: bool,
+    pub unknown: Unknown,
     pub previous: Option<ResponseId>,
     /// The items that came with the request, each with an id.
     pub input: Vec<Value>,
@@ -113,7 +114,7 @@ pub(super) struct Search {
 
 impl Request {
     pub(super) fn read(self) -> Result<Asked, ApiError> {
-        refuse_upstream(&self.rest)?;
+        let unknown = unknown(&self.rest)?;
         if let Some(field) = UNSERVED.iter().find(|field| self.rest.get(**field).is_some_and(|value| !value.is_null()))
         {
             return Err(ApiError::field(field, "is not served here"));
@@ -177,6 +178,7 @@ impl Request {
             id,
             streamed: self.stream.unwrap_or(false),
             store: self.store.unwrap_or(true),
+            unknown,
             previous,
             input,
             echo,
