@@ -1,7 +1,9 @@
 """The official `openai` client against the server, with the fake engine."""
 
+import base64
 import json
 import socket
+import struct
 
 import openai
 import pytest
@@ -9,6 +11,15 @@ from house import House, Server, eventually
 
 # Tokens that a long answer may have: enough for a client to leave in the middle.
 TOKENS_MAX = 1_000
+CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "해솔"}}\n</tool_call>'
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather of a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
 QUESTION = "전 직원이 참여하는 누출 대응 훈련을 해마다 몇 월에 하나요?"
 
 
@@ -77,6 +88,93 @@ def test_embeddings_have_a_shape_and_equal_texts_are_equal(client: openai.OpenAI
     assert len({len(vector) for vector in vectors}) == 1
     assert vectors[0] == vectors[2] != vectors[1]
     assert answer.usage.prompt_tokens > 0
+
+
+def test_vectors_come_as_bytes_too_and_are_never_cut(client: openai.OpenAI) -> None:
+    # The client itself asks for bytes where nothing is said; here both spellings are asked for and compared.
+    as_numbers = client.embeddings.create(model="fake", input="물", encoding_format="float").data[0].embedding
+    as_bytes = client.embeddings.create(model="fake", input="물", encoding_format="base64").data[0].embedding
+    decoded = struct.unpack(f"<{len(as_numbers)}f", base64.b64decode(as_bytes))
+    assert decoded == pytest.approx(as_numbers, abs=1e-6)
+    whole = client.embeddings.create(model="fake", input="물", dimensions=len(as_numbers))
+    assert len(whole.data[0].embedding) == len(as_numbers)
+    with pytest.raises(openai.BadRequestError):
+        client.embeddings.create(model="fake", input="물", dimensions=len(as_numbers) - 1)
+
+
+def test_a_tool_is_called_and_its_result_goes_back(client: openai.OpenAI) -> None:
+    first = chat(client, "fake", CALL, tools=[WEATHER]).choices[0]
+    assert first.finish_reason == "tool_calls"
+    [call] = first.message.tool_calls
+    assert (call.function.name, json.loads(call.function.arguments)) == ("weather", {"city": "해솔"})
+    said = client.chat.completions.create(
+        model="fake",
+        tools=[WEATHER],
+        messages=[
+            {"role": "user", "content": CALL},
+            first.message.model_dump(exclude_none=True),
+            {"role": "tool", "tool_call_id": call.id, "content": "맑음"},
+            {"role": "user", "content": "그래서?"},
+        ],
+    )
+    assert (said.choices[0].message.content, said.choices[0].finish_reason) == ("그래서?", "stop")
+    forbidden = chat(client, "fake", CALL, tools=[WEATHER], tool_choice="none").choices[0]
+    assert not forbidden.message.tool_calls
+    with pytest.raises(openai.BadRequestError):
+        chat(client, "records", QUESTION, tools=[WEATHER])
+
+
+def test_calls_are_streamed_part_by_part(client: openai.OpenAI) -> None:
+    two = CALL + CALL.replace("해솔", "부산")
+    calls: dict[int, dict] = {}
+    finish = None
+    for chunk in chat(client, "fake", two, tools=[WEATHER], stream=True):
+        for choice in chunk.choices:
+            finish = choice.finish_reason or finish
+            for part in choice.delta.tool_calls or []:
+                call = calls.setdefault(part.index, {"id": part.id, "name": part.function.name, "arguments": ""})
+                call["arguments"] += part.function.arguments or ""
+    assert finish == "tool_calls"
+    assert [json.loads(call["arguments"])["city"] for call in calls.values()] == ["해솔", "부산"]
+    assert len({call["id"] for call in calls.values()}) == 2
+
+
+def test_several_choices_their_likelihoods_and_formats(client: openai.OpenAI) -> None:
+    answer = chat(client, "fake", "강물", n=3, logprobs=True, top_logprobs=1, seed=7)
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    for choice in answer.choices:
+        tokens = choice.logprobs.content
+        assert b"".join(bytes(token.bytes) for token in tokens).decode() == choice.message.content == "강물"
+        assert all(token.logprob <= 0 and len(token.top_logprobs) == 1 for token in tokens)
+    seen = {choice.index for chunk in chat(client, "fake", "강물", n=3, stream=True) for choice in chunk.choices}
+    assert seen == {0, 1, 2}
+    schema = {"type": "json_schema", "json_schema": {"name": "any", "schema": {"type": "object"}, "strict": True}}
+    for form in ({"type": "text"}, {"type": "json_object"}, schema):
+        assert chat(client, "fake", "{}", response_format=form).choices[0].message.content == "{}"
+    for refused in ({"n": 0}, {"n": 9}, {"top_logprobs": 2}, {"logprobs": True, "top_logprobs": 99}):
+        with pytest.raises(openai.BadRequestError):
+            chat(client, "fake", "강물", **refused)
+
+
+def test_a_text_is_continued_without_a_chat(client: openai.OpenAI) -> None:
+    whole = client.completions.create(model="fake", prompt="옛날 옛적에", max_tokens=50)
+    assert (whole.choices[0].text, whole.choices[0].finish_reason) == ("옛날 옛적에", "stop")
+    parts = client.completions.create(model="fake", prompt="옛날 옛적에", stream=True)
+    assert "".join(choice.text for part in parts for choice in part.choices) == "옛날 옛적에"
+    several = client.completions.create(model="fake", prompt=["하나", "둘"])
+    assert [choice.text for choice in several.choices] == ["하나", "둘"]
+    with pytest.raises(openai.BadRequestError):
+        client.completions.create(model="fake", prompt="")
+
+
+def test_a_misspelt_field_is_named(client: openai.OpenAI) -> None:
+    for answer in [
+        client.chat.completions.with_raw_response.create(
+            model="fake", messages=[{"role": "user", "content": "x"}], extra_body={"temprature": 1}
+        ),
+        client.responses.with_raw_response.create(model="fake", input="x", extra_body={"temprature": 1}),
+    ]:
+        assert "temprature" in answer.headers["x-dure-warning"]
 
 
 def test_what_is_wrong_is_said_in_the_clients_own_errors(client: openai.OpenAI, served) -> None:
