@@ -47,9 +47,6 @@ pub struct Config {
     pub chat_tokens: u32,
     /// The records do not say, if the chance that they do is below this.
     pub abstain_below: f32,
-    /// From this chance on, the records' own sentences stand in for a generated answer that nothing supports; below
-    /// it, the records do not say.
-    pub sure_from: f32,
     /// What one call may ask for.
     pub bounds: Bounds,
     /// How many may wait for their turn.
@@ -68,7 +65,6 @@ impl Default for Config {
             answer_tokens: 256,
             chat_tokens: 2_048,
             abstain_below: 0.45,
-            sure_from: 0.6,
             bounds: Bounds::default(),
             turns: TurnBounds::default(),
             history: HistoryConfig::default(),
@@ -399,7 +395,6 @@ impl Serving {
             cited.sources(),
             quotes.into_iter().filter(|quote| quote.number <= cited.len()).collect(),
             ask.target.mode,
-            weighed.chance >= self.config.sure_from,
         );
         Ok(made(self.start(principal, way, turn, request, prompt, ending).await?))
     }

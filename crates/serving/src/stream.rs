@@ -23,8 +23,6 @@ struct CitedEnding {
     language: Language,
     quotes: Vec<Citation>,
     mode: AnswerMode,
-    /// Whether the records answer surely enough to be quoted in place of what nothing supports.
-    sure: bool,
 }
 
 impl Ending {
@@ -40,13 +38,12 @@ impl Ending {
         sources: Vec<Source>,
         quotes: Vec<Citation>,
         mode: AnswerMode,
-        sure: bool,
     ) -> Self {
         let mut ready = VecDeque::from([ReplyEvent::Sources(sources)]);
         if mode == AnswerMode::Both {
             ready.push_back(ReplyEvent::Extract(quotes.clone()));
         }
-        Self { ready, cited: Some(CitedEnding { writer, language: Language::of(question), quotes, mode, sure }) }
+        Self { ready, cited: Some(CitedEnding { writer, language: Language::of(question), quotes, mode }) }
     }
 }
 
@@ -130,7 +127,7 @@ impl CitedEnding {
         let written = self.writer.finish(ready);
         let kind = if written.shown > 0 {
             AnswerKind::Generated
-        } else if self.mode == AnswerMode::Both && self.sure && !self.quotes.is_empty() {
+        } else if self.mode == AnswerMode::Both && !self.quotes.is_empty() {
             quote(self.quotes, ready);
             AnswerKind::Extractive
         } else if self.mode == AnswerMode::Both {

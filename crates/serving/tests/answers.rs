@@ -20,7 +20,7 @@ fn says(answer: &str) -> FakeEngine {
 
 /// Answers whatever the calibrated weighing says, for tests of what comes after it.
 fn always() -> Config {
-    Config { abstain_below: 0.0, sure_from: 0.0, ..Config::default() }
+    Config { abstain_below: 0.0, ..Config::default() }
 }
 
 #[tokio::test]

@@ -295,6 +295,7 @@ pub(crate) const KOREAN_ENDINGS: &[&str] = &[
     "밖에",
     "이며",
     "이고",
+    "이면",
     "하여",
     "하는",
     "한다",

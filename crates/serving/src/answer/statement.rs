@@ -66,7 +66,7 @@ impl Statement {
         let tokens: Vec<&str> = part.split_whitespace().collect();
         let conditions = conditions(&tokens);
         let mut words = Vec::new();
-        for (place, token) in tokens.iter().enumerate() {
+        for (place, &token) in tokens.iter().enumerate() {
             let last = place + 1 == tokens.len();
             // `받지 아니한다` is one verb: the no is looked at elsewhere.
             let next = tokens.get(place + 1).copied().unwrap_or("");
