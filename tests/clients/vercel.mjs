@@ -12,8 +12,9 @@ const weather = tool({
   inputSchema: z.object({ city: z.string() }),
   execute: async ({ city }) => `${city}: 맑음`,
 });
+const usual = { tools: { weather }, temperature: 0, maxRetries: 0 };
 // The fake engine says the same again when it has the result, so one step is asked for.
-const asked = { tools: { weather }, prompt: PROMPT, stopWhen: stepCountIs(1), maxRetries: 0 };
+const asked = { ...usual, prompt: PROMPT, stopWhen: stepCountIs(1) };
 
 for (const model of [dure.chat(MODEL), dure(MODEL)]) {
   const called = await generateText({ model, toolChoice: "required", ...asked });
@@ -21,7 +22,7 @@ for (const model of [dure.chat(MODEL), dure(MODEL)]) {
   assert(called.toolResults[0].output.endsWith(": 맑음"));
   // What was called and answered goes back, as this client writes it (items by their ids, where the door keeps them).
   const messages = [{ role: "user", content: PROMPT }, ...called.response.messages, { role: "user", content: "그래서?" }];
-  const said = await generateText({ model, messages, tools: { weather }, toolChoice: "none", maxRetries: 0 });
+  const said = await generateText({ model, ...usual, messages, toolChoice: "none" });
   assert(said.text.length > 0);
   if (MODEL === "fake") assert.equal(said.text, "그래서?");
 
