@@ -1,8 +1,8 @@
 """Runs what the book's `console` blocks show and writes down what came out.
 
-    DURE_MODELS_DATA=DIR python3 scripts/transcripts.py DURE [PAGE…]
+    DURE_MODELS_DATA=DIR python3 scripts/transcripts.py DURE PAGE…
 
-DURE is the built program; DURE_MODELS_DATA a data folder with the default models. Each page is one session in a data
+DURE is the built program, PAGE a page such as `first-hour.md`; DURE_MODELS_DATA is a data folder with the default models. Each page is one session in a data
 folder of its own, in the repository's root: what stands behind `$` is run by bash, and what it prints takes the place
 of what stood below it, in the English page and in the same block of the Korean one. Keys are shortened, and progress, which
 a terminal takes away again, is left out; nothing else is changed. `dure up` is started, serves until the page ends, and is
@@ -131,10 +131,9 @@ def run_page(dure: str, models: str, name: str) -> None:
 
 
 def main() -> None:
-    if len(sys.argv) < 2 or "DURE_MODELS_DATA" not in os.environ:
+    if len(sys.argv) < 3 or "DURE_MODELS_DATA" not in os.environ:
         sys.exit(__doc__)
-    dure, *names = sys.argv[1:]
-    pages = names or sorted(path.name for path in (ROOT / "docs").glob("*.md") if FENCE.search(path.read_text("utf-8")))
+    dure, *pages = sys.argv[1:]
     for name in pages:
         run_page(str(pathlib.Path(dure).resolve()), os.environ["DURE_MODELS_DATA"], name)
 
