@@ -199,6 +199,12 @@ fn supports(claim: &Statement, said: &[Statement], place: usize, around: &[&Text
     if all == 0.0 || here / all < OWN_MIN {
         return Verdict::Words;
     }
+    // `600원` alone says nothing of which of several amounts it is.
+    let bare = claim.words.iter().all(|word| word.light || word.verb);
+    let another = |number: &Number| own.text.numbers.iter().any(|own| own.unit == number.unit && !own.same(number));
+    if bare && claim.text.numbers.iter().any(another) {
+        return Verdict::Words;
+    }
     if bounds_differ(claim, own) || periods_differ(claim, own) {
         return Verdict::Number;
     }
@@ -424,6 +430,12 @@ mod tests {
         let said = |answer| under("주차요금", head, answer, row);
         assert!(matches!(said("1급지의 월 정기권은 70,000원입니다."), Verdict::Supported(_)));
         assert_eq!(said("1급지의 월 정기권은 600원입니다."), Verdict::Words);
+    }
+
+    #[test]
+    fn a_bare_amount_is_supported_only_where_there_is_no_other() {
+        assert_eq!(check("600원입니다.", "| 1급지 | 600원 | 70,000원 |"), Verdict::Words);
+        assert!(supported("42,000원입니다.", FROZEN));
     }
 
     #[test]
