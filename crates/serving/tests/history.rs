@@ -219,8 +219,8 @@ async fn a_conversation_is_its_owners_alone() {
 
 #[tokio::test]
 async fn what_may_no_longer_be_read_is_neither_shown_nor_found_nor_sent() {
-    // Without an embedder it is less sure; here it shall answer whatever it thinks.
-    let config = Config { abstain_below: 0.0, sure_from: 0.0, ..Config::default() };
+    // Without an embedder it is less sure; here it shall answer whatever it thinks of its chances.
+    let config = Config { abstain_below: 0.0, ..Config::default() };
     let house = House::configured(FakeEngine::echo("fake").chatting_only(), None, config).await;
     routes(&house).await;
     house.gather(house.tenant, "secrets", Class::Sensitive, &[("금고.md", SECRET)]).await;
