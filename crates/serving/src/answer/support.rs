@@ -41,6 +41,8 @@ pub(crate) struct Claim {
     silent: bool,
     /// A question, or the place line of a passage: no statement at all.
     echo: bool,
+    /// Whether it ends as no sentence does.
+    fragment: bool,
 }
 
 /// A part of a sentence that says one thing, yes or no.
@@ -69,7 +71,9 @@ pub(crate) enum Verdict {
 impl Claim {
     pub fn of(sentence: &str) -> Self {
         let echo = sentence.trim_end().ends_with(['?', '？']) || sentence.contains(" > ");
+        let fragment = !sentence.trim_end().ends_with(['.', '!', '。', '다', '요']);
         Self {
+            fragment,
             sentence: sentence.to_owned(),
             text: Text::of(sentence),
             statements: statements(sentence),
@@ -90,7 +94,7 @@ impl Claim {
     }
 
     pub fn check(&self, evidence: &Evidence<'_>) -> Verdict {
-        if self.echo || !evidence.relevant {
+        if self.echo || !evidence.relevant || self.fragment && self.repeats(evidence.headings) {
             return Verdict::Words;
         }
         let head = evidence.head.map(Text::of).unwrap_or_default();
@@ -123,6 +127,14 @@ impl Claim {
             };
         }
         if self.statements.is_empty() { Verdict::Words } else { least }
+    }
+
+    /// Whether all of it stands in the headings, as when a model copies one.
+    fn repeats(&self, headings: &Text) -> bool {
+        let mut words = self.statements.iter().flat_map(|statement| &statement.words);
+        words.all(|word| headings.holds(&word.term) >= HELD_MIN)
+            && self.text.numbers.iter().all(|number| has(&headings.numbers, number))
+            && self.text.identifiers.iter().all(|name| headings.identifiers.contains(name))
     }
 
     /// Whether a clause says no where the clause of the record that speaks of the same says yes, or the reverse. A
@@ -442,6 +454,9 @@ mod tests {
     fn a_question_and_a_heading_are_no_statements() {
         assert_eq!(check("교체비 4만2천원을 부담하나요?", FROZEN), Verdict::Words);
         assert_eq!(check("계량기 > 교체비 4만2천원을 부담", FROZEN), Verdict::Words);
+        let headings = "기록물 관리 규칙 제5조 회의 녹음";
+        assert_eq!(under(headings, "", "제5조 회의 녹음", RECORDING), Verdict::Words);
+        assert!(matches!(under(headings, "", "6개월 뒤", RECORDING), Verdict::Supported(_)));
     }
 
     #[test]
