@@ -2,11 +2,11 @@
 
     DURE_MODELS_DATA=DIR python3 scripts/transcripts.py DURE PAGE…
 
-DURE is the built program, PAGE a page such as `first-hour.md`; DURE_MODELS_DATA is a data folder with the default models. Each page is one session in a data
-folder of its own, in the repository's root: what stands behind `$` is run by bash, and what it prints takes the place
-of what stood below it, in the English page and in the same block of the Korean one. Keys are shortened, and progress, which
-a terminal takes away again, is left out; nothing else is changed. `dure up` is started, serves until the page ends, and is
-stopped.
+DURE is the built program, PAGE a page such as `first-hour.md`; DURE_MODELS_DATA is a data folder with the default
+models. Each page is one session in a data folder of its own, in the repository's root: what stands behind `$` is run by
+bash, and what it prints takes the place of what stood below it, in the English page and in the same block of the Korean
+one. Keys are shortened, and progress, which a terminal takes away again, is left out; nothing else is changed. `dure up`
+is started, serves until the page ends, and is stopped.
 """
 
 import os
