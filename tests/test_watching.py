@@ -1,5 +1,6 @@
 """What can be watched from outside: health, readiness, metrics in three spellings, and who may read them."""
 
+import contextlib
 import json
 import re
 import socket
@@ -55,6 +56,7 @@ def test_a_house_without_a_model_lives_and_is_not_ready(tmp_path) -> None:
                 "database": {"ok": True},
                 "disk": {"ok": True},
                 "model": {"ok": False, "reason": "no chat model is installed"},
+                "server": {"ok": True},
             },
         }
         for said in (answer.body.decode(), server.request("GET", "/healthz").body.decode()):
@@ -78,13 +80,41 @@ def test_metrics_are_for_the_operator_alone(served) -> None:
             assert server.request("GET", path, headers={**operator(house), **evil}).status == 403, (path, evil)
 
 
+def test_whoever_keeps_the_house_sees_how_busy_it_is(served) -> None:
+    """An administrator of the first tenant does; one of another tenant does not."""
+    house, server, _ = served
+    keeper = house.key("keeper", "--administrator")
+    house.dure("tenant", "create", "another")
+    stranger = house.json("--tenant", "another", "key", "create", "stranger", "--administrator")["key"]
+    for path in ("/metrics", "/api/v1/metrics"):
+        assert server.request("GET", path, headers=bearer(keeper)).status == 200, path
+        assert server.request("GET", path, headers=bearer(stranger)).status == 403, path
+
+
+@contextlib.contextmanager
+def beginning(server: Server, key: str, body: bytes, sent: int):
+    """A chat of which so many bytes of the body are sent."""
+    head = (
+        f"POST /v1/chat/completions HTTP/1.1\r\nHost: {server.address}\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with socket.create_connection((server.host, server.port), timeout=30) as connection:
+        connection.sendall(head.encode() + body[:sent])
+        yield connection
+
+
+def apart_of(server: Server) -> Server:
+    """The address that the log says metrics are answered at."""
+    log = eventually(lambda: re.search(r"metrics are answered .*address=([\d.:]+)", plain(server.log.read_text())))
+    return Server(server.process, log.group(1), server.log)
+
+
 def test_an_address_apart_answers_metrics_without_a_key_and_nothing_else(tmp_path) -> None:
     house = House(tmp_path / "data")
     key = house.key("app")
     house.environment["DURE_METRICS_LISTEN"] = "127.0.0.1:0"
     with house.up() as server:
-        log = eventually(lambda: re.search(r"metrics are answered .*address=([\d.:]+)", plain(server.log.read_text())))
-        apart = Server(server.process, log.group(1), server.log)
+        apart = apart_of(server)
         assert "process_resident_memory_bytes" in apart.request("GET", "/metrics").body.decode()
         assert apart.request("GET", "/readyz").status == 200
         for path in ("/v1/models", "/api/v1/metrics", "/api/v1/keys", "/"):
@@ -158,16 +188,9 @@ def test_a_search_is_counted_by_its_mode(served) -> None:
 
 def test_a_stream_that_is_hung_up_is_counted_and_leaves_nothing_open(served) -> None:
     house, server, key = served
-    request = (
-        b'{"model": "fake", "stream": true, "messages": [{"role": "user", "content": "' + b"word " * 40_000 + b'"}]}'
-    )
-    head = (
-        f"POST /v1/chat/completions HTTP/1.1\r\nHost: {server.address}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(request)}\r\n\r\n"
-    )
-    with socket.create_connection((server.host, server.port), timeout=30) as connection:
-        connection.sendall(head.encode() + request)
-        assert connection.recv(100).startswith(b"HTTP/1.1")
+    said = json.dumps({"model": "fake", "stream": True, "messages": [{"role": "user", "content": "word " * 2_000}]})
+    with beginning(server, key, said.encode(), len(said)) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
     eventually(lambda: one(metrics(house, server), "dure_streams_open")["value"] == 0)
     # The request that asks is itself being answered.
     eventually(lambda: one(metrics(house, server), "http_server_active_requests")["value"] == 1)

@@ -134,8 +134,8 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&app), host::check))
         .layer(from_fn_with_state(Arc::clone(&app), stage::answer))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn_with_state(Arc::clone(&app), watch::along))
         .layer(from_fn_with_state(hall, visit::receive))
+        .layer(from_fn_with_state(Arc::clone(&app), watch::along))
         .with_state(app)
 }
 

@@ -29,7 +29,7 @@ pub(crate) struct Caller(pub(crate) Principal);
 #[derive(Debug, Clone)]
 pub(crate) struct Administrator(pub(crate) Principal);
 
-/// Somebody who may change which models of the catalogue are here.
+/// Somebody who keeps the house: who may change which models of the catalogue are here, and see how busy it is.
 #[derive(Debug, Clone)]
 pub(crate) struct Steward(pub(crate) Principal);
 

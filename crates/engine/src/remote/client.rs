@@ -116,6 +116,9 @@ impl Upstream {
         *request.uri_mut() = door.clone();
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(wanted.kind));
+        if let Some(trace) = crate::traceparent().and_then(|trace| HeaderValue::try_from(trace).ok()) {
+            request.headers_mut().insert("traceparent", trace);
+        }
         match timeout_at(wanted.until, self.client.request(request)).await {
             Ok(sent) => sent.map_err(Unsent::Failed),
             Err(_) => Err(Unsent::Late),

@@ -15,6 +15,7 @@ mod tools;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 use axum::routing::post;
@@ -36,6 +37,7 @@ use tracing::{Instrument, Span};
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::visit::Visit;
 
 /// Bytes of one message: a question and a few names.
 const MESSAGE_BYTES_MAX: usize = 256 << 10;
@@ -55,11 +57,16 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
     let server = Server { app: Arc::clone(app) };
     let service =
         StreamableHttpService::new(move || Ok(server.clone()), Arc::new(NeverSessionManager::default()), config);
-    let door = move |Caller(principal): Caller, mut request: Request| {
+    let bytes_max = MESSAGE_BYTES_MAX.min(app.bounds.body_bytes_max);
+    let door = move |Caller(principal): Caller, request: Request| {
         let service = service.clone();
         async move {
-            request.extensions_mut().insert(Asker { principal, span: Span::current() });
-            service.handle(request).await.into_response()
+            let (mut head, body) = request.into_parts();
+            let visit = head.extensions.get::<Visit>().cloned().ok_or(ApiError::Internal)?;
+            let message = visit.take_in(body, bytes_max).await?;
+            head.extensions.insert(Asker { principal, span: Span::current() });
+            let request = Request::from_parts(head, Body::from(message));
+            Ok::<_, ApiError>(service.handle(request).await.into_response())
         }
     };
     Router::new().route("/mcp", post(door))

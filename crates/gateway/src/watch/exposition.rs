@@ -12,13 +12,13 @@ use prometheus_client::encoding::{prometheus_text, text};
 use serde_json::{Map, Value, json};
 
 use crate::App;
-use crate::caller::Operator;
+use crate::caller::Steward;
 use crate::error::ApiError;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(crate) async fn metrics_for_operators(
-    _: Operator,
+pub(crate) async fn metrics_for_stewards(
+    _: Steward,
     app: State<Arc<App>>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
@@ -38,7 +38,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
 }
 
 /// The same numbers as JSON, with the last errors: for the console, `dure top`, and whoever has no Prometheus.
-pub(crate) async fn metrics_as_json(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
+pub(crate) async fn metrics_as_json(_: Steward, State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let mut out = String::new();
     prometheus_text::encode(&mut out, &app.watch.registry).map_err(|error| ApiError::internal(&error))?;
     let readiness = app.watch.readiness();

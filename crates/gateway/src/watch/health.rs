@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::App;
+use crate::stage::Stage;
 
 /// What the wiring saw when it looked last, by the name of what was looked at; none where all is well, and otherwise
 /// the reason, which strangers may read.
@@ -30,7 +31,9 @@ pub(crate) async fn healthz() -> Json<Value> {
 /// 200 if work may be sent here, 503 with the reasons if not. It looks at nothing itself: strangers may ask as often
 /// as they like.
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
-    let readiness = app.watch.readiness();
+    let mut readiness = app.watch.readiness();
+    let stopping = *app.stage.borrow() >= Stage::Stopping;
+    readiness.insert("server", stopping.then_some("the server is stopping"));
     let ready = readiness.values().all(Option::is_none);
     let checks: BTreeMap<_, _> =
         readiness.into_iter().map(|(name, reason)| (name, Check { ok: reason.is_none(), reason })).collect();

@@ -1,7 +1,7 @@
 //! Watching: health, metrics, and the watch that goes along with each request.
 //!
 //! What must stay true: nothing here tells of a text, a path, a key or a tenant; and the metrics, which tell how busy
-//! the house is, are for those who may administer it, or for whoever reaches the address that the settings set apart.
+//! the house is, are for those who keep it, or for whoever reaches the address that the settings set apart.
 
 mod exposition;
 mod health;
@@ -79,7 +79,7 @@ impl Watch {
 /// What the main address answers.
 pub(crate) fn routes() -> Router<Arc<App>> {
     health_routes()
-        .route("/metrics", get(exposition::metrics_for_operators))
+        .route("/metrics", get(exposition::metrics_for_stewards))
         .route("/api/v1/metrics", get(exposition::metrics_as_json))
 }
 

@@ -13,7 +13,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
-use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use jiff::Timestamp;
 use tracing::{Instrument, Span, field};
@@ -48,15 +47,8 @@ pub(crate) async fn along(State(app): State<Arc<App>>, request: Request, next: N
     let (trace, traced) = (Trace::of(request.headers()), app.watch.traced);
     trace.record(&span, traced);
     let mut trip = Trip::begin(app, method, route, span.clone());
-    let watched = Arc::clone(&trip.app);
-    let request = request.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            if let Some(data) = frame.data_ref() {
-                watched.watch.metrics.received.inc_by(data.len() as u64);
-            }
-            frame
-        }))
-    });
+    let app = Arc::clone(&trip.app);
+    let request = request.map(|body| Body::new(Counted { body, app }));
     let response = serving::within_trace(trace.onwards(traced), next.run(request).instrument(span)).await;
     trip.answered(&response);
     response.map(|body| Body::new(Watched { body, trip }))
@@ -140,6 +132,42 @@ impl Drop for Trip {
     }
 }
 
+/// A request's body, whose bytes are counted. Its size is told as it was, so that one that is too large is refused
+/// unread.
+struct Counted {
+    body: Body,
+    app: Arc<App>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        self.app.watch.metrics.received.inc_by(bytes_in(&polled));
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+fn bytes_in(polled: &Poll<Option<Result<Frame<Bytes>, axum::Error>>>) -> u64 {
+    match polled {
+        Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, |data| data.len() as u64),
+        _ => 0,
+    }
+}
+
 /// An answer's body, with the trip that ends with it.
 struct Watched {
     body: Body,
@@ -158,11 +186,7 @@ impl HttpBody for Watched {
         // What makes the answer's parts belongs to the request, too.
         let _inside = this.trip.span.enter();
         let polled = Pin::new(&mut this.body).poll_frame(context);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(data) = frame.data_ref()
-        {
-            this.trip.app.watch.metrics.sent.inc_by(data.len() as u64);
-        }
+        this.trip.app.watch.metrics.sent.inc_by(bytes_in(&polled));
         polled
     }
 
