@@ -29,7 +29,7 @@ make_key() {
   # A key whose file was lost cannot be shown again: another one takes its place.
   has_name key "$name" && name="$KEY_NAME-$(date +%s)"
   say "making the key $name"
-  (umask 077 && dure key create "$name" --json | python3 "$ROOT/scripts/key_of.py" >"$KEY_FILE.new")
+  (umask 077 && dure key create "$name" --administrator --json | python3 "$ROOT/scripts/key_of.py" >"$KEY_FILE.new")
   mv "$KEY_FILE.new" "$KEY_FILE"
 }
 
@@ -101,6 +101,7 @@ ADDRESS=$(server_address)
 cat <<END
 
 ==> Dure serves http://$ADDRESS/v1
+    console    http://$ADDRESS/     (sign in with the key)
     key        $(cat "$KEY_FILE")     (kept in $KEY_FILE)
     model      $ROUTE     (the example records, cited; \`dure model list\` shows plain models)
     data       $DURE_DATA
