@@ -15,10 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "console")]
 
-from conftest import ARGUMENTS  # noqa: E402
 from house import EXAMPLES, House  # noqa: E402
 from playwright.sync_api import Page, expect, sync_playwright  # noqa: E402
-from visit import QUESTION, asked  # noqa: E402
+from visit import ARGUMENTS, QUESTION, asked  # noqa: E402
 
 PICTURES = ROOT / "docs" / "images"
 SIZE = {"width": 1360, "height": 850}
@@ -97,7 +96,7 @@ def health(page: Page, url: str) -> None:
         "수도요금은 언제까지 내야 하나요?",
         "중앙도서관은 몇 시까지 여나요?",
         "장애인 가구의 수도요금 감면은?",
-    ) * 3:
+    ) * 2:
         other.goto(url + "/#/ask")
         other.reload()
         asked(other, question, "city")

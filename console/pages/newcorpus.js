@@ -2,10 +2,14 @@
 
 import { html, useState } from "../lib/html.js";
 import { call, list, told } from "../lib/api.js";
+import { me } from "../lib/session.js";
 import { t } from "../lib/text.js";
 import { Dialog } from "../parts/dialog.js";
 import { Choices, Field } from "../parts/field.js";
 import { useLoaded } from "../parts/loaded.js";
+
+/** From the most open to the most closed. @type {string[]} */
+const CLASSES = ["open", "sensitive", "classified"];
 
 /** @param {{ close: () => void, made: (name: string) => void }} props */
 export function NewCorpus({ close, made }) {
@@ -50,6 +54,7 @@ export function CorpusForm({ cancel, made, suggested = "" }) {
     <${Field} label=${t("corpus.name")} hint=${t("corpus.name.hint")}>${(/** @type {any} */ { id, described }) => html`<input id=${id} aria-describedby=${described} required maxlength="64" autocomplete="off" value=${name} onInput=${typed(setName)} />`}</${Field}>
     <${Field} label=${t("corpus.title")} hint=${t("corpus.title.hint")}>${(/** @type {any} */ { id, described }) => html`<input id=${id} aria-describedby=${described} maxlength="200" autocomplete="off" value=${title} onInput=${typed(setTitle)} />`}</${Field}>
     <${Choices} name="class" label=${t("label.class.ask")} value=${level} choose=${setLevel} choices=${/** @type {const} */ (["open", "sensitive", "classified"]).map((one) => ({ value: one, label: t(`class.${one}.long`), hint: t(`class.${one}.hint`) }))} />
+    ${CLASSES.indexOf(level) > CLASSES.indexOf(me.value?.readClass ?? "") && html`<p class="callout warning" role="status">${t("label.class.beyond", { class: t(`class.${/** @type {"open" | "sensitive" | "classified"} */ (me.value?.readClass)}`) })}</p>`}
     <div class="pair">
       <${Field} label=${t("label.residency")} hint=${t("label.residency.hint")}>${(/** @type {any} */ { id, described }) => html`<input id=${id} aria-describedby=${described} autocomplete="off" value=${border} onInput=${typed(setBorder)} placeholder="KR" />`}</${Field}>
       <${Field} label=${t("label.licences")} hint=${t("label.licences.hint")}>${(/** @type {any} */ { id, described }) => html`<input id=${id} aria-describedby=${described} autocomplete="off" value=${licence} onInput=${typed(setLicence)} placeholder="kogl-1" />`}</${Field}>

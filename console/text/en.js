@@ -150,6 +150,7 @@ export default {
   "class.classified.hint": "Secrets of the state, or of equal weight.",
   "label.class": "Class",
   "label.class.ask": "How secret are these records?",
+  "label.class.beyond": "Your own key reads only up to the class “{class}”: you could add records and not see them.",
   "label.residency": "Processed in",
   "label.residency.hint": "Countries where the text may be processed, as two letters. Empty draws no border.",
   "label.purposes": "May be used for",

@@ -151,6 +151,7 @@ export default {
   "class.classified.hint": "국가 기밀이거나 그만큼 무거운 것입니다.",
   "label.class": "등급",
   "label.class.ask": "이 기록은 얼마나 비밀스러운가요?",
+  "label.class.beyond": "이 키로는 {class} 기록까지만 읽을 수 있어, 넣은 기록을 직접 보지 못합니다.",
   "label.residency": "처리 국가",
   "label.residency.hint": "두 글자 국가 부호로 씁니다. 비워 두면 국경을 두지 않습니다.",
   "label.purposes": "쓰임",

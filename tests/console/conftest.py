@@ -8,18 +8,7 @@ from pathlib import Path
 import pytest
 from house import EXAMPLES, House, Server
 from playwright.sync_api import Browser, expect, sync_playwright
-from visit import City, Visit, Watched
-
-ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from visit import ARGUMENTS, City, Visit, Watched
 
 expect.set_options(timeout=15_000)
 
@@ -65,7 +54,7 @@ def visit(city: City, browser: Browser) -> Iterator[Visit]:
 def new_house(tmp_path: Path, browser: Browser) -> Iterator[tuple[Visit, str]]:
     """A visit to a house where nothing is yet, with an administrator's key."""
     house = House(tmp_path / "data")
-    key = house.key("desk", "--administrator")
+    key = house.key("desk", "--administrator", "--read-class", "sensitive")
     with house.up() as server:
         for visit in visiting(server, browser):
             yield visit, key

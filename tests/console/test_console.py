@@ -80,7 +80,10 @@ def test_records_are_uploaded_read_and_searched(new_house: tuple[Visit, str], tm
     page.get_by_role("button", name="새 말뭉치").first.click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("이름", exact=True).fill("안내")
+    dialog.get_by_text("기밀 (C)").click()
+    expect(dialog.get_by_text("이 키로는 민감 기록까지만")).to_be_visible()
     dialog.get_by_text("민감 (S)").click()
+    expect(dialog.get_by_text("이 키로는 민감 기록까지만")).to_have_count(0)
     dialog.get_by_role("button", name="말뭉치 만들기").click()
     page.get_by_label("폴더 고르기").set_input_files(folder)
     report = page.locator(".report")
@@ -239,6 +242,6 @@ def test_conversations_are_found_again_taken_along_and_deleted(city: City, visit
     with page.expect_download() as taken:
         page.get_by_role("button", name="Markdown", exact=True).click()
     text = Path(taken.value.path()).read_text()
-    assert f"## {QUESTION}" in text and "> 전 직원이 참여하는" in text
+    assert QUESTION in text and "전 직원이 참여하는" in text
     page.get_by_role("button", name=f"‘{QUESTION}’ 삭제").click()
     expect(page.get_by_role("dialog").get_by_text("대화가 여기에 쌓입니다.")).to_be_visible()

@@ -10,6 +10,16 @@ from house import House, Server
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 QUESTION = "염소 누출 대응 훈련은 몇 월에 하나요?"
+ARGUMENTS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 @dataclass
