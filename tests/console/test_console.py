@@ -23,6 +23,8 @@ def test_the_first_visit_leads_to_a_cited_answer(new_house: tuple[Visit, str]) -
     expect(quote).to_contain_text("4월과 10월")
     expect(panel).to_contain_text("정비매뉴얼/")
     expect(page.locator(".foot")).to_contain_text("토큰")
+    expect(page.locator(".foot .whose")).to_contain_text("기록")
+    expect(page.locator(".foot .chat")).to_have_count(0)
 
 
 def test_a_wrong_key_is_told_and_a_revoked_one_leads_back(city: City, visit: Visit) -> None:
@@ -73,7 +75,7 @@ def test_records_are_uploaded_read_and_searched(new_house: tuple[Visit, str], tm
     folder = tmp_path / "folder"
     (folder / "안내").mkdir(parents=True)
     (folder / "안내" / "주차.md").write_text(
-        "# 주차 안내\n\n청사 주차장은 90분까지 무료이다.\n\n## 장애인\n\n장애인 차량은 종일 무료이다.\n"
+        "# 주차 안내\n\n## 시간\n\n청사 주차장은 90분까지 무료이다.\n\n## 장애인\n\n장애인 차량은 종일 무료이다.\n"
     )
     (folder / "안내" / "그림.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
     page = visit.page(key, "#/records")

@@ -172,7 +172,7 @@ function changes(turn, chunk) {
   if (choice?.delta?.annotations) more.citations = choice.delta.annotations.map((/** @type {any} */ note) => note.citation).filter(Boolean);
   if (choice?.finish_reason) more.finish = choice.finish_reason;
   if (chunk.usage) more.usage = chunk.usage;
-  const { sources, extract, unsupported, kind, withheld } = chunk.dure ?? {};
+  const { sources, extract, unsupported, kind, withheld } = choice?.dure ?? chunk.dure ?? {};
   if (sources) more.sources = sources;
   if (extract) more.extract = extract;
   if (unsupported) more.unsupported = unsupported;
