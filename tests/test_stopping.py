@@ -112,6 +112,22 @@ def test_what_ends_in_time_ends_as_ever(house: House) -> None:
         assert server.process.wait(timeout=20) == 0
 
 
+def test_a_server_that_is_being_stopped_is_not_ready(house: House) -> None:
+    key = house.key("app")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with house.up(engine_fake_tokens_a_second=1, server_drain_s=3, metrics_listen=f"127.0.0.1:{port}") as server:
+        watching = Server(server.process, f"127.0.0.1:{port}", server.log)
+        assert watching.request("GET", "/readyz").status == 200
+        with socket.create_connection((server.host, server.port), timeout=60) as connection:
+            connection.sendall(request(server, key, "one two three four five six seven eight", stream=True))
+            connection.recv(65536)
+            server.process.send_signal(signal.SIGTERM)
+            answer = eventually(lambda: (seen := watching.request("GET", "/readyz")).status == 503 and seen)
+            assert answer.json()["checks"]["server"]["ok"] is False, answer.body
+        assert server.process.wait(timeout=20) == 0
+
+
 def refuses(server: Server) -> bool:
     try:
         socket.create_connection((server.host, server.port), timeout=5).close()
