@@ -9,6 +9,7 @@ import select
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from house import House, Server, eventually
@@ -67,17 +68,17 @@ def test_every_answer_has_an_id_and_a_clients_own_is_taken_only_if_plain(served)
 
 def test_a_quota_is_told_in_the_headers_that_clients_know(house: House) -> None:
     house.dure("tenant", "create", "small")
-    house.dure("tenant", "quota", "small", "10000")
+    house.dure("tenant", "quota", "small", "5000")
     limited, free = house.key("limited", "--tenant", "small"), house.key("free")
     with house.up() as server:
         left = []
         for _ in range(2):
             answer = server.request("POST", "/v1/chat/completions", CHAT, bearer(limited))
             assert answer.status == 200, answer.body
-            assert answer.headers["x-ratelimit-limit-tokens"] == "10000"
+            assert answer.headers["x-ratelimit-limit-tokens"] == "5000"
             left.append(int(answer.headers["x-ratelimit-remaining-tokens"]))
             used = answer.json()["usage"]["total_tokens"]
-        assert left == [10000 - used, 10000 - 2 * used]
+        assert left == [5000 - used, 5000 - 2 * used]
         answer = server.request("POST", "/v1/chat/completions", CHAT, bearer(free))
         assert not [name for name in answer.headers if name.startswith("x-ratelimit")]
         answer = server.request("POST", "/v1/chat/completions", say("hello", max_tokens=9999), bearer(limited))
@@ -135,7 +136,6 @@ TOO_MUCH = {
     "nothing": b"",
     "a name that is no name": {"model": "\0", "messages": CHAT["messages"]},
     "a name of a megabyte": {"model": "x" * (1 << 20), "messages": CHAT["messages"]},
-    "a schema that points outside": schema({"$ref": "https://evil.example/schema"}),
     "a format that is none": say("x", response_format={"type": "xml"}),
 }
 
@@ -155,6 +155,7 @@ ODD = {
     "an empty message": say(""),
     "a message of nothing visible": say("\ufeff\u200d\u200b"),
     "a pattern that backtracks": schema({"type": "string", "pattern": "(a+)+$"}),
+    "a schema that points outside": schema({"$ref": "https://evil.example/schema"}),
     "a schema that holds itself": schema({"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}),
     "10,000 alternatives": schema({"enum": [f"v{number}" for number in range(10**4)]}),
     "10,000 tools": say(
@@ -503,6 +504,7 @@ def test_more_requests_than_places_are_told_to_come_again(house: House) -> None:
             readable, _, _ = select.select(held, [], [], 0)
             for connection in readable:
                 answers_now.append(connection.recv(65536))
+                connection.close()
                 held.remove(connection)
             return any(answer.startswith(b"HTTP/1.1 429") for answer in answers_now)
 
@@ -517,6 +519,6 @@ def test_more_requests_than_places_are_told_to_come_again(house: House) -> None:
 def test_the_server_takes_as_many_files_as_it_is_allowed(house: House) -> None:
     house.key("app")
     with house.up() as server:
-        limits = open(f"/proc/{server.process.pid}/limits").read()
+        limits = Path(f"/proc/{server.process.pid}/limits").read_text()
         soft, hard = next(line for line in limits.splitlines() if line.startswith("Max open files")).split()[3:5]
         assert int(soft) >= min(int(hard), 8192), limits

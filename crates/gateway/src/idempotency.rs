@@ -32,6 +32,7 @@ const PATHS: &[&str] = &[
     "/v1/completions",
     "/v1/embeddings",
     "/v1/responses",
+    "/api/v1/conversations",
     "/api/v1/corpora",
     "/api/v1/groups",
     "/api/v1/people",

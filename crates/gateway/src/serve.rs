@@ -146,7 +146,9 @@ async fn connection<S>(
     // `patience` bounds all waits, and says why each is as long as it is.
     let connection = http1::Builder::new()
         .header_read_timeout(None::<Duration>)
+        // The buffer's bound alone lets a larger head through that comes in one piece.
         .max_buf_size(HEAD_BYTES_MAX)
+        .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);

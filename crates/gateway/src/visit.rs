@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
+use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::TenantId;
 use http_body_util::BodyExt;
-use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -55,6 +55,8 @@ pub(crate) struct Visit(Arc<Stay>);
 #[derive(Debug)]
 struct Stay {
     id: String,
+    /// Bytes that the body has, if the head says so.
+    declared: Option<u64>,
     tenant: OnceLock<TenantId>,
     hall: Arc<Hall>,
     place: Mutex<Option<OwnedSemaphorePermit>>,
@@ -78,6 +80,7 @@ impl Visit {
     fn new(headers: &HeaderMap, hall: Arc<Hall>) -> Self {
         Self(Arc::new(Stay {
             id: request_id(headers),
+            declared: headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
             tenant: OnceLock::new(),
             hall,
             place: Mutex::new(None),
@@ -95,7 +98,7 @@ impl Visit {
     /// # Errors
     /// When it is too large, comes too slowly, breaks off, or finds no room among the others' bodies.
     pub(crate) async fn take_in(&self, mut body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
-        if body.size_hint().lower() > bytes_max as u64 {
+        if self.0.declared.is_some_and(|bytes| bytes > bytes_max as u64) {
             return Err(ApiError::BodyTooLarge);
         }
         drop(self.place().take());
