@@ -14,7 +14,8 @@ export function Spark({ label, value, points, most = 0, length }) {
   points.forEach((point, at) => {
     if (point === null) pen = "M";
     else {
-      line += `${pen}${place(point, at)}`;
+      // A point that stands alone is a dot.
+      line += pen === "M" ? `M${place(point, at)}l0 0` : `L${place(point, at)}`;
       pen = "L";
     }
   });
