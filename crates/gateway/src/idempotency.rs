@@ -60,16 +60,19 @@ async fn keyed(app: &Arc<App>, request: Request, next: Next) -> Result<Response,
     let body = visit.take_in(body, app.bounds.body_bytes_max).await?;
     let mut asked = format!("{}\n", parts.uri.path()).into_bytes();
     asked.extend_from_slice(&body);
-    let claim = match app.idempotency.begin(&principal, &key, ContentHash::of(asked)).await {
-        Ok(Begun::First(claim)) => claim,
-        Ok(Begun::Answered(kept)) => return Ok(replayed(kept)),
-        Ok(Begun::Running) => return Err(ApiError::KeyRunning),
-        Ok(Begun::OtherRequest) => return Err(ApiError::KeyReused),
-        Err(error) => return Err(ApiError::internal(&error)),
-    };
+    let (app, asked) = (Arc::clone(app), ContentHash::of(asked));
     let request = Request::from_parts(parts, Body::from(body));
-    let running = tokio::spawn(run(Arc::clone(app), claim, request, next));
-    running.await.map_err(|_| ApiError::Internal)
+    // From here on it is nobody's to end but the server's: whoever is told that it runs may count on that.
+    let running = tokio::spawn(async move {
+        match app.idempotency.begin(&principal, &key, asked).await {
+            Ok(Begun::First(claim)) => Ok(run(&app, claim, request, next).await),
+            Ok(Begun::Answered(kept)) => Ok(replayed(kept)),
+            Ok(Begun::Running) => Err(ApiError::KeyRunning),
+            Ok(Begun::OtherRequest) => Err(ApiError::KeyReused),
+            Err(error) => Err(ApiError::internal(&error)),
+        }
+    });
+    running.await.map_err(|_| ApiError::Internal)?
 }
 
 fn key(headers: &HeaderMap) -> Result<String, ApiError> {
@@ -85,9 +88,9 @@ fn key(headers: &HeaderMap) -> Result<String, ApiError> {
 }
 
 /// Runs the request to its end, whoever waits for it; only the server's own end cuts it short.
-async fn run(app: Arc<App>, claim: Claim, request: Request, next: Next) -> Response {
+async fn run(app: &App, claim: Claim, request: Request, next: Next) -> Response {
     tokio::select! {
-        response = next.run(request) => keep(&app, claim, response).await,
+        response = next.run(request) => keep(app, claim, response).await,
         () = reached(Stage::Ending, app.stage.subscribe()) => ApiError::Stopping.into_response(),
     }
 }
