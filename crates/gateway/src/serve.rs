@@ -56,7 +56,7 @@ pub async fn serve(
     let router = router(Arc::clone(&app));
     let connections = TaskTracker::new();
     tokio::select! {
-        () = accept(&listener, &app, tls.as_ref(), &router, &connections) => {}
+        () = accept(&listener, &app, tls.as_ref(), (&router, Stage::Stopping), &connections) => {}
         () = reached(Stage::Stopping, app.stage.subscribe()) => {}
     }
     drop(listener);
@@ -75,16 +75,17 @@ pub async fn serve(
 pub async fn serve_apart(listener: TcpListener, app: Arc<App>) {
     let (router, connections) = (router_apart(Arc::clone(&app)), TaskTracker::new());
     tokio::select! {
-        () = accept(&listener, &app, None, &router, &connections) => {}
+        () = accept(&listener, &app, None, (&router, Stage::Ended), &connections) => {}
         () = reached(Stage::Ended, app.stage.subscribe()) => {}
     }
 }
 
+/// Accepts connections; each takes requests until the stage is `until`.
 async fn accept(
     listener: &TcpListener,
     app: &Arc<App>,
     tls: Option<&Arc<Tls>>,
-    router: &Router,
+    (router, until): (&Router, Stage),
     connections: &TaskTracker,
 ) {
     let places = Arc::new(Semaphore::new(app.bounds.connections_max));
@@ -110,13 +111,13 @@ async fn accept(
         let local = peer.is_loopback() || stream.local_addr().is_ok_and(|own| own.ip().to_canonical() == peer);
         let rounds = Rounds::default();
         let stream = Patient::new(stream, Waits::default(), rounds.clone());
-        let (router, stage, held) = (router.clone(), app.stage.subscribe(), (place, seat));
+        let (router, stage, held) = (router.clone(), (app.stage.subscribe(), until), (place, seat));
         match tls.cloned() {
             None => connections.spawn(connection(stream, Proof::Given, rounds, router, stage, held)),
             Some(tls) => connections.spawn(async move {
                 let accepted = tokio::select! {
                     accepted = tls.accept(stream, local) => accepted,
-                    () = reached(Stage::Stopping, stage.clone()) => return,
+                    () = reached(until, stage.0.clone()) => return,
                 };
                 match accepted {
                     Ok((stream, proof)) => connection(stream, proof, rounds, router, stage, held).await,
@@ -132,7 +133,7 @@ async fn connection<S>(
     proof: Proof,
     rounds: Rounds,
     router: Router,
-    stage: watch::Receiver<Stage>,
+    (stage, until): (watch::Receiver<Stage>, Stage),
     held: (OwnedSemaphorePermit, Seat),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -154,7 +155,7 @@ async fn connection<S>(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = reached(Stage::Stopping, stage.clone()) => {
+        () = reached(until, stage.clone()) => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,
