@@ -158,10 +158,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("restore", &[("into an empty folder", "dure --data /srv/new restore records.tar.zst")]),
-    (
-        "check",
-        &[("", "dure check"), ("what does not hold, for a program", "dure check --json")],
-    ),
+    ("check", &[("", "dure check"), ("what does not hold, for a program", "dure check --json")]),
     ("top", &[("", "dure top"), ("one sample, for a script", "dure top --once")]),
     ("doctor", &[("", "dure doctor"), ("for a program", "dure doctor --json")]),
     (

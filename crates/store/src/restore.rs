@@ -160,7 +160,6 @@ fn unpack(archive: &Path, into: &Path, tell: &Tell) -> Result<Manifest, BackupEr
         Some(Ok(_)) => return Err(BackupError::Damaged("it holds more than its manifest names".to_owned())),
         Some(Err(error)) => return Err(damaged(error)),
     }
-    drop(entries);
     // The archive's end is padding; reading it through is what compares the last block with its checksum.
     let mut tail = tar.into_inner().take(TAIL_BYTES_MAX + 1);
     if io::copy(&mut tail, &mut io::sink()).map_err(damaged)? > TAIL_BYTES_MAX {

@@ -131,11 +131,10 @@ fn more_than_expands(sql: &str) -> Option<String> {
     code.join(" ").split(';').find_map(|statement| {
         let words: Vec<String> = statement.split_whitespace().map(str::to_uppercase).collect();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let adds = match words.as_slice() {
-            [] | ["CREATE", "TABLE" | "INDEX", ..] => true,
-            ["ALTER", "TABLE", _, "ADD", "COLUMN", ..] => true,
-            _ => false,
-        };
+        let adds = matches!(
+            words.as_slice(),
+            [] | ["CREATE", "TABLE" | "INDEX", ..] | ["ALTER", "TABLE", _, "ADD", "COLUMN", ..]
+        );
         let text = words.join(" ");
         let references = text.matches("REFERENCES").count();
         let free = references <= text.matches("ON DELETE CASCADE").count() + text.matches("ON DELETE SET NULL").count();

@@ -283,7 +283,8 @@ async fn what_is_no_whole_backup_is_refused_and_leaves_the_folder_empty() {
     let newer = edited(&|value| value["format"] = json!(2));
     let manifest = manifest.1.as_slice();
     let (database, secret) = (database.1.as_slice(), secret.1.as_slice());
-    let cases: &[(&str, &[(tar::EntryType, &str, &[u8])], &str)] = &[
+    type Entries<'a> = &'a [(tar::EntryType, &'a str, &'a [u8])];
+    let cases: &[(&str, Entries<'_>, &str)] = &[
         ("empty", &[], "it is empty"),
         ("no manifest", &[(Regular, "dure.db", database)], "manifest.json"),
         ("a broken manifest", &[(Regular, "manifest.json", b"{")], "its manifest"),

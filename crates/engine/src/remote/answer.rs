@@ -97,7 +97,9 @@ impl Answer {
             match step(body, &mut self.events, &mut self.reading, &mut self.bounds).await {
                 Ok(Step::More) => {}
                 Ok(Step::End(finish)) => {
-                    self.body.take().map(read_rest);
+                    if let Some(body) = self.body.take() {
+                        read_rest(body);
+                    }
                     self.reading.ready.push_back(Event::Done { finish, usage: self.bounds.usage(&self.reading) });
                 }
                 Err(reason) => {
