@@ -176,6 +176,8 @@ def overflow(page: Page) -> int:
 
 def test_all_is_done_by_keyboard_alone(city: City, visit: Visit) -> None:
     page = visit.page()
+    # Nobody has to look for the field: it has the focus.
+    expect(page.get_by_role("textbox", name="키", exact=True)).to_be_focused()
     page.keyboard.type(city.administrator)
     page.keyboard.press("Enter")
     expect(page.get_by_label("질문", exact=True)).to_be_focused()
@@ -233,7 +235,8 @@ def test_a_key_is_shown_once_and_revoked_with_a_question(city: City, visit: Visi
 
 
 def test_conversations_are_found_again_taken_along_and_deleted(city: City, visit: Visit, tmp_path: Path) -> None:
-    page = visit.page(city.reader)
+    # A key of its own, whose conversations are these alone.
+    page = visit.page(city.house.key("keeper"))
     asked(page, QUESTION, "records")
     page.get_by_role("link", name="묻기", exact=True).click()
     expect(page.locator(".turn")).to_have_count(0)
