@@ -223,7 +223,8 @@ impl Serving {
         let ask =
             Ask { target, question, history, sampling: call.sampling, tokens_max: call.tokens_max, stop: call.stop };
         let name = ask.target.name.clone();
-        self.cited(party, principal, ask, label).await.map_err(|error| match error {
+        // In a box of its own: what a cited answer holds is large, and plain chats should not carry room for it.
+        Box::pin(self.cited(party, principal, ask, label)).await.map_err(|error| match error {
             // A route over records that this principal may not know of does not exist for it either.
             ChatError::CorpusNotFound { .. } if routed => ChatError::ModelNotFound { model: name },
             other => other,

@@ -17,8 +17,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::chunk::Reading;
 use super::client::Upstream;
+use super::estimate;
 use super::sse::Events;
-use crate::{EngineError, Event, EventStream, Finish};
+use crate::{ChatRequest, EngineError, Event, EventStream, Finish};
 
 /// Events that are read ahead of whoever reads the answer.
 const AHEAD_MAX: usize = 32;
@@ -35,6 +36,8 @@ pub(super) struct Answer {
     pub events: Events,
     pub reading: Reading,
     pub bounds: Bounds,
+    /// What is answered: its tokens are estimated if the upstream does not count them.
+    pub request: ChatRequest,
     /// The place that this answer takes among those at the same time.
     pub _place: OwnedSemaphorePermit,
 }
@@ -52,11 +55,8 @@ pub(super) struct Bounds {
     pub end: Instant,
     /// Bytes that may still come.
     pub bytes_left: usize,
-    /// Tokens of the prompt by our own estimate, and of the window.
-    pub prompt_tokens: u32,
+    /// Tokens of the window.
     pub context_tokens: u32,
-    /// Tokens that may be written.
-    pub tokens_max: u32,
 }
 
 type Item = Result<Event, EngineError>;
@@ -100,13 +100,31 @@ impl Answer {
                     if let Some(body) = self.body.take() {
                         read_rest(body);
                     }
-                    self.reading.ready.push_back(Event::Done { finish, usage: self.bounds.usage(&self.reading) });
+                    self.reading.ready.push_back(Event::Done { finish, usage: self.usage() });
                 }
                 Err(reason) => {
                     self.body = None;
                     return Some(Err(self.upstream.broken(reason)));
                 }
             }
+        }
+    }
+}
+
+impl Answer {
+    /// The upstream's count, as far as it can be true: it was given no more than the window to read and no more than
+    /// was asked for to write. Where it says nothing, our own estimate stands.
+    fn usage(&self) -> Usage {
+        let counted = self.reading.usage.unwrap_or_else(|| Usage {
+            prompt_tokens: estimate::prompt_tokens(&self.request).into(),
+            cached_tokens: 0,
+            completion_tokens: self.reading.pieces,
+        });
+        let prompt_tokens = counted.prompt_tokens.min(self.bounds.context_tokens.into());
+        Usage {
+            prompt_tokens,
+            cached_tokens: counted.cached_tokens.min(prompt_tokens),
+            completion_tokens: counted.completion_tokens.min(self.request.tokens_max.into()),
         }
     }
 }
@@ -144,29 +162,6 @@ async fn step(
         events.push(&bytes);
     }
     Ok(Step::More)
-}
-
-impl Bounds {
-    /// The upstream's count, as far as it can be true: it was given no more than the window to read and no more than
-    /// `tokens_max` to write. Where it says nothing, our own estimate stands.
-    fn usage(&self, reading: &Reading) -> Usage {
-        let (prompt_max, completion_max) = (u64::from(self.context_tokens), u64::from(self.tokens_max));
-        match reading.usage {
-            Some(usage) => {
-                let prompt_tokens = usage.prompt_tokens.min(prompt_max);
-                Usage {
-                    prompt_tokens,
-                    cached_tokens: usage.cached_tokens.min(prompt_tokens),
-                    completion_tokens: usage.completion_tokens.min(completion_max),
-                }
-            }
-            None => Usage {
-                prompt_tokens: u64::from(self.prompt_tokens).min(prompt_max),
-                cached_tokens: 0,
-                completion_tokens: reading.pieces.min(completion_max),
-            },
-        }
-    }
 }
 
 /// Reads the few bytes that end a body, so that its connection can be used again. It is done aside, since the answer

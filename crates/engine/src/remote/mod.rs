@@ -148,10 +148,9 @@ impl Engine for Remote {
                 read_wait_max: limits.read_wait_max,
                 end,
                 bytes_left: limits.answer_bytes_max,
-                prompt_tokens: estimate::prompt_tokens(&request),
                 context_tokens: self.config.context_tokens,
-                tokens_max: request.tokens_max,
             },
+            request,
             _place: place,
         };
         Ok(answer.stream(&self.config.name))
