@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import openai
 import pytest
 from house import EXAMPLES, House, Server
 
@@ -28,6 +29,13 @@ def real(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     key = house.key("app")
     with house.up() as server:
         yield house, server, key
+
+
+@pytest.fixture
+def client(real: tuple[House, Server, str]) -> Iterator[openai.OpenAI]:
+    _, server, key = real
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=280) as client:
+        yield client
 
 
 def bring_models(models: Path, house: House) -> None:

@@ -23,13 +23,6 @@ QUESTIONS = [
 NOT_THERE = "부산광역시의 지하철 요금은 얼마인가요?"
 
 
-@pytest.fixture
-def client(real):
-    _, server, key = real
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=key, max_retries=0, timeout=280) as client:
-        yield client
-
-
 def chat(client: openai.OpenAI, model: str, text: str, **options):
     return client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}], **options)
 
