@@ -118,6 +118,7 @@ def test_nobody_hands_out_more_than_is_theirs(town) -> None:
 
 # What changes the house itself, or shows it: each with what a body there looks like.
 OPERATORS = [
+    ("GET", "/settings", None),
     ("GET", "/tenants", None),
     ("POST", "/tenants", {"name": "mine"}),
     ("GET", "/tenants/default", None),
@@ -150,6 +151,7 @@ def test_no_administrator_reaches_the_machine_or_another_tenant(town) -> None:
         ("GET", "/routes/city", None),
         ("PUT", "/routes/city", {"name": "city", "model": "fake"}),
         ("DELETE", "/routes/city", None),
+        ("POST", "/routes", {"name": "mine", "model": "fake", "corpora": ["city"]}),
         ("GET", "/keys/plain", None),
         ("DELETE", "/keys/plain", None),
     ]
@@ -159,3 +161,35 @@ def test_no_administrator_reaches_the_machine_or_another_tenant(town) -> None:
     for path in ("/corpora", "/routes", "/keys", "/people", "/groups"):
         names = [one["name"] for one in foreign.gets("GET", path)["data"]]
         assert set(names) <= {"foreign"}, f"{path}: {names}"
+
+
+def test_a_route_that_somebody_else_changed_is_not_overwritten(town) -> None:
+    _, _, holders = town
+    keeper = holders["keeper"]
+    route = {"name": "shared", "model": "fake"}
+    keeper.gets("POST", "/routes", route)
+    seen = keeper.ask("GET", "/routes/shared").headers["etag"]
+    same = {**keeper.headers, "If-None-Match": seen}
+    assert keeper.server.request("GET", "/api/v1/routes/shared", headers=same).status == 304
+    keeper.gets("PUT", "/routes/shared", {**route, "instructions": "short"})
+    stale = {**keeper.headers, "If-Match": seen}
+    for method, body in [("PUT", {**route, "instructions": "long"}), ("DELETE", None)]:
+        refused = keeper.server.request(method, "/api/v1/routes/shared", body, stale)
+        assert refused.status == 412 and refused.json()["error"]["code"] == "precondition_failed", refused.body
+    fresh = {**keeper.headers, "If-Match": keeper.ask("GET", "/routes/shared").headers["etag"]}
+    assert keeper.server.request("DELETE", "/api/v1/routes/shared", headers=fresh).status == 200
+    # A condition opens no door: who may not look gets the refusal that looking gets.
+    foreign = {**holders["foreign"].headers, "If-Match": "*"}
+    assert keeper.server.request("DELETE", "/api/v1/routes/city", headers=foreign).status == 404
+
+
+def test_status_and_settings_show_the_house_without_its_secrets(town) -> None:
+    _, _, holders = town
+    status = holders["keeper"].gets("GET", "/status")
+    assert status["version"] and status["disk"]["free_bytes"] > 0
+    assert any(model["name"] == "fake" for model in status["models"])
+    assert holders["foreign"].gets("GET", "/status")["disk"] is None
+    assert holders["plain"].ask("GET", "/status").status == 403
+    settings = {one["name"]: one for one in holders["operator"].gets("GET", "/settings")["data"]}
+    assert settings["engine.kind"]["value"] == "fake" and settings["engine.kind"]["from"] == "$DURE_ENGINE_KIND"
+    assert settings["server.upload_bytes_max"]["value"] == 256 << 20

@@ -23,6 +23,8 @@ DOORS = [
     ("POST", "/v1/chat/completions", CHAT),
     ("POST", "/v1/embeddings", {"model": "fake", "input": "hello"}),
     ("GET", "/api/v1/me", None),
+    ("GET", "/api/v1/status", None),
+    ("GET", "/api/v1/settings", None),
     ("GET", "/api/v1/tenants", None),
     ("POST", "/api/v1/tenants", {"name": "t"}),
     ("PUT", "/api/v1/tenants/default/quota", {"quota_tokens": None}),

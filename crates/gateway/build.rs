@@ -22,8 +22,9 @@ const RECORDS: &[&str] = &["csv", "html", "json", "jsonl", "md", "txt"];
 const PACKED: &[&str] = &["woff2"];
 
 fn main() -> io::Result<()> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or_else(|| io::Error::other("no `OUT_DIR`"))?);
+    // Asked when it runs: checkouts that share a target folder share this program.
+    let repository = told("CARGO_MANIFEST_DIR")?.join("../..").canonicalize()?;
+    let out = told("OUT_DIR")?;
     println!("cargo::rerun-if-changed=build.rs");
     let mut files = Vec::new();
     gather(&repository.join("console"), "", SERVED, &mut files)?;
@@ -61,6 +62,11 @@ fn main() -> io::Result<()> {
     }
     let _ = writeln!(table, "];\nconst DIGEST: &str = \"{}\";", short(&all.finalize()));
     fs::write(out.join("console.rs"), table)
+}
+
+/// A path that cargo tells.
+fn told(name: &str) -> io::Result<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).ok_or_else(|| io::Error::other(format!("cargo tells no `{name}`")))
 }
 
 /// The files of these kinds in a folder, with their names inside it.

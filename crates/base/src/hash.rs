@@ -19,6 +19,17 @@ pub struct ContentHash([u8; 32]);
 #[error("a SHA-256 is 64 lower-case hexadecimal digits")]
 pub struct HashError;
 
+impl utoipa::PartialSchema for ContentHash {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .pattern(Some("^[0-9a-f]{64}$"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for ContentHash {}
+
 impl ContentHash {
     /// Hashes `bytes`.
     pub fn of(bytes: impl AsRef<[u8]>) -> Self {

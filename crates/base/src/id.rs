@@ -34,6 +34,17 @@ macro_rules! id {
             }
         }
 
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .pattern(Some(concat!("^", $prefix, "_[0-9a-f]{32}$")))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+
         impl TryFrom<&[u8]> for $name {
             type Error = IdError;
 
@@ -119,8 +130,13 @@ id!(
     ResponseId, "resp"
 );
 
+id!(
+    /// A file that was uploaded to be used later.
+    FileId, "file"
+);
+
 /// The number of a passage in the passage log of one data folder, from 1 upward. Numbers are never used again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct PassageId(pub u32);
 

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// How secret a text is: the three grades of Korea's N2SF (국가 망 보안체계, guideline 1.0 of 2025-09-30).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// O: may be seen by everybody.
@@ -37,7 +37,7 @@ pub struct Name(String);
 pub type Purpose = Name;
 
 /// Where a text may be processed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Residency {
     /// No border is drawn.
@@ -47,7 +47,7 @@ pub enum Residency {
 }
 
 /// What governs a text: class, residency, purposes, licences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Label {
     /// How secret it is.
     pub class: Class,
@@ -91,6 +91,29 @@ impl Label {
         self.join(other) == *self
     }
 }
+
+impl utoipa::PartialSchema for Country {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .pattern(Some("^[A-Z]{2}$"))
+            .examples(["KR"])
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Country {}
+
+impl utoipa::PartialSchema for Name {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::Type::String)
+            .pattern(Some("^[A-Za-z0-9._+-]{1,64}$"))
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Name {}
 
 impl Residency {
     /// The countries that both allow.

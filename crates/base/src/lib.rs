@@ -7,11 +7,13 @@ mod hash;
 mod id;
 mod label;
 mod principal;
+pub mod shape;
 mod usage;
 
 pub use hash::{ContentHash, HashError};
 pub use id::{
-    CallId, ConversationId, CorpusId, DocumentId, GroupId, IdError, KeyId, PassageId, PersonId, ResponseId, TenantId,
+    CallId, ConversationId, CorpusId, DocumentId, FileId, GroupId, IdError, KeyId, PassageId, PersonId, ResponseId,
+    TenantId,
 };
 pub use label::{Class, Country, Label, LabelError, Name, Purpose, Residency};
 pub use principal::{Principal, Subject};

@@ -1,6 +1,7 @@
 //! Who asks.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,16 @@ pub enum Subject {
     Person(PersonId),
     /// A program, through a key of its own.
     Service(KeyId),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Operator => f.write_str("operator"),
+            Subject::Person(id) => id.fmt(f),
+            Subject::Service(id) => id.fmt(f),
+        }
+    }
 }
 
 /// Somebody who asks for something, always inside one tenant.

@@ -64,7 +64,8 @@ pub struct Corpus {
 }
 
 /// What a corpus holds now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = CorpusStatus)]
 pub struct Status {
     /// Documents in the newest version.
     pub documents: u64,

@@ -43,7 +43,7 @@ pub struct DocumentList {
 }
 
 /// One document in the newest version of its corpus.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct DocumentSummary {
     /// Its id.
     pub id: DocumentId,

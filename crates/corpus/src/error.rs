@@ -17,6 +17,17 @@ pub enum CorpusError {
     /// No such document in the corpus.
     #[error("no document `{0}` in this corpus")]
     NoDocument(String),
+    /// The tenant has as many files as it may have.
+    #[error("a tenant has at most {files_max} files of {bytes_max} bytes together; delete some first")]
+    TooManyFiles {
+        /// Files that it may have.
+        files_max: u64,
+        /// Bytes that they may have together.
+        bytes_max: u64,
+    },
+    /// A file was to be kept, and none or several came.
+    #[error("exactly one file is taken here")]
+    OneFile,
     /// Records are being added to the corpus right now.
     #[error("records are being added to this corpus; try again when that has ended")]
     Busy,

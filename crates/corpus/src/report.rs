@@ -50,7 +50,8 @@ impl Default for Limits {
 }
 
 /// How far an `add` is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = AddProgress)]
 pub struct Progress {
     /// Files and entries found so far.
     pub files_seen: u64,
@@ -67,7 +68,7 @@ pub struct Progress {
 }
 
 /// What an `add` did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default, utoipa::ToSchema)]
 pub struct AddReport {
     /// New documents.
     pub added: u64,
@@ -96,7 +97,7 @@ pub struct AddReport {
 }
 
 /// A file that could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Failure {
     /// Which.
     pub path: String,
@@ -105,7 +106,7 @@ pub struct Failure {
 }
 
 /// Why a file could not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "detail")]
 pub enum FailureReason {
     /// The file system said no.
@@ -129,7 +130,7 @@ pub enum FailureReason {
 }
 
 /// Something that was left out or shortened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct SourceWarning {
     /// Where.
     pub path: String,

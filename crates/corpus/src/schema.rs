@@ -5,7 +5,7 @@
 //! that a revision is added, removed or forgotten it takes a new, higher `change` number, which is what indexes follow.
 
 /// The tables of corpora, documents and passages; handed to the store when it opens.
-pub const SCHEMA: store::Schema = store::Schema { owner: "corpus", steps: &[FIRST] };
+pub const SCHEMA: store::Schema = store::Schema { owner: "corpus", steps: &[FIRST, FILES] };
 
 // `document.source` is where the record lies (an absolute path; an archive's path, `//` and the entry's name) and
 // is its identity; `document.path` is what people call it, unique in the corpus.
@@ -90,5 +90,32 @@ CREATE TABLE document_warning (
     kind TEXT NOT NULL,
     detail TEXT NOT NULL,
     PRIMARY KEY (revision, number)
+) STRICT, WITHOUT ROWID;
+";
+
+// `corpus_file` says which document of a corpus an uploaded file became, or why it became none.
+const FILES: &str = "-- expand
+CREATE TABLE file (
+    id BLOB PRIMARY KEY,
+    tenant BLOB NOT NULL,
+    owner TEXT NOT NULL,
+    name TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    class TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    blob BLOB NOT NULL CHECK (length(blob) = 32),
+    created INTEGER NOT NULL
+) STRICT;
+CREATE INDEX file_of_tenant ON file (tenant, id);
+CREATE INDEX file_blob ON file (blob);
+
+CREATE TABLE corpus_file (
+    corpus BLOB NOT NULL REFERENCES corpus (id) ON DELETE CASCADE,
+    file BLOB NOT NULL REFERENCES file (id) ON DELETE CASCADE,
+    path TEXT NOT NULL,
+    failure TEXT,
+    bytes INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    PRIMARY KEY (corpus, file)
 ) STRICT, WITHOUT ROWID;
 ";

@@ -47,7 +47,7 @@ impl Upload {
         self.records.len()
     }
 
-    async fn end(mut self) -> Result<Vec<Uploaded>, AddError> {
+    pub(crate) async fn end(mut self) -> Result<Vec<Uploaded>, StoreError> {
         self.file.flush().await.map_err(StoreError::io(&self.folder))?;
         let file = Arc::new(self.file.into_std().await);
         let ends = self.records.iter().skip(1).map(|(_, start)| *start).chain([self.bytes]).collect::<Vec<_>>();
@@ -92,5 +92,17 @@ impl Corpora {
         }
         let uploaded = upload.end().await?;
         self.add_named(corpus, Named::Uploads(uploaded), options, progress).await
+    }
+
+    /// Adds one record that lies somewhere of its own.
+    pub(crate) async fn add_section(
+        &self,
+        corpus: &Corpus,
+        path: &str,
+        content: Section,
+        options: &AddOptions,
+    ) -> Result<AddReport, AddError> {
+        let uploaded = vec![Uploaded { path: path.to_owned(), content }];
+        self.add_named(corpus, Named::Uploads(uploaded), options, &|_| {}).await
     }
 }

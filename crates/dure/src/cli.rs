@@ -62,6 +62,8 @@ pub enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Print the API's OpenAPI document
+    Openapi,
     /// Show every setting with where it came from, and what is installed
     Doctor,
     /// Copy the whole data folder into one file, while it is in use

@@ -169,5 +169,6 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ("fish", "dure completions fish > ~/.config/fish/completions/dure.fish"),
         ],
     ),
+    ("openapi", &[("for programs that make clients", "dure openapi > dure-openapi.json")]),
     ("man", &[("then: man dure-corpus-add", "dure man ~/.local/share/man/man1")]),
 ];

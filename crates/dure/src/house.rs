@@ -103,17 +103,25 @@ impl House {
             })
         };
         let keeper = Keeper { store: Arc::clone(&store), corpora: Arc::clone(&corpora), models: Arc::clone(&models) };
+        let files = Arc::new(corpus::Files::new(Arc::clone(&store), Arc::clone(&corpora)));
         let app = Arc::new(App {
             idempotency: tenancy::Idempotency::new(Arc::clone(&store)),
             keeper: Arc::new(keeper),
             tenancy,
             guard: guard::Guard,
             corpora,
+            files,
             search,
             models,
             serving,
             models_changed,
             jobs: gateway::Jobs::default(),
+            about: gateway::About {
+                data: settings.data.clone(),
+                country: settings.engine.country,
+                settings: crate::shown::settings(settings),
+                started: jiff::Timestamp::now(),
+            },
             operator: OperatorKey::new(&operator),
             stage: tokio::sync::watch::Sender::new(gateway::Stage::Serving),
             bounds: Bounds {

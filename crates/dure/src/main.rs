@@ -15,6 +15,7 @@ mod keeper;
 mod pinned;
 mod print;
 mod settings;
+mod shown;
 mod telemetry;
 mod top;
 mod up;
@@ -44,6 +45,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    if matches!(cli.command, Command::Openapi) {
+        print::out(&serde_json::to_string_pretty(&gateway::openapi())?);
+        return Ok(ExitCode::SUCCESS);
+    }
     if help::answers(&cli.command)? {
         return Ok(ExitCode::SUCCESS);
     }

@@ -50,7 +50,7 @@ impl Message {
 }
 
 /// A call of a tool.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ToolCall {
     /// Names this call; the tool's result carries it too.
     pub id: String,
@@ -197,7 +197,7 @@ impl ChatRequest {
 }
 
 /// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Finish {
     /// The model ended it, or a stop string did.
@@ -209,16 +209,17 @@ pub enum Finish {
 }
 
 /// A token and how likely it was.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Likelihood {
     /// Its bytes. They may be a part of a character.
+    #[schema(value_type = Vec<u32>)]
     pub bytes: Vec<u8>,
     /// The logarithm of its probability, before temperature and whatever else narrows the choice.
     pub logprob: f32,
 }
 
 /// A token that was written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Written {
     /// The token.
     pub token: Likelihood,
@@ -227,7 +228,7 @@ pub struct Written {
 }
 
 /// A part of a tool's call. The first part of a call carries its id and name, all carry more of its arguments.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ToolCallPart {
     /// Which call of the answer, from 0.
     pub index: u32,

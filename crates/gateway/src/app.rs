@@ -4,19 +4,22 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use base::ContentHash;
 use subtle::ConstantTimeEq;
 use tower_http::catch_panic::CatchPanicLayer;
+use utoipa_axum::router::OpenApiRouter;
 
+use crate::about::About;
 use crate::error::ApiError;
+use crate::etag::{self, Looker};
 use crate::jobs::Jobs;
 use crate::keeper::Keeper;
 use crate::stage::{self, Stage};
 use crate::visit::{self, Hall};
 use crate::watch::{self, Watch};
-use crate::{Console, console, host, idempotency, manage, mcp, openai};
+use crate::{Console, console, contract, host, idempotency, manage, mcp, openai};
 
 /// Bounds of the door.
 #[derive(Debug, Clone)]
@@ -79,6 +82,8 @@ pub struct App {
     pub guard: guard::Guard,
     /// The records.
     pub corpora: Arc<corpus::Corpora>,
+    /// Files that are uploaded first and become records later.
+    pub files: Arc<corpus::Files>,
     /// Finding in them.
     pub search: Arc<retrieval::Search>,
     /// The catalogue of models.
@@ -93,6 +98,8 @@ pub struct App {
     pub keeper: Arc<dyn Keeper>,
     /// Long work that runs, and that has ended lately.
     pub jobs: Jobs,
+    /// What the wiring knows.
+    pub about: About,
     /// The command line's secret.
     pub operator: OperatorKey,
     /// Where the server is on its way to its end.
@@ -118,15 +125,24 @@ impl App {
     }
 }
 
+/// Every door with its description: a door that is not here is not described, so it is not there.
+pub(crate) fn doors(bounds: &Bounds) -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .merge(openai::doors(bounds.upload_bytes_max))
+        .nest("/api/v1", manage::doors(bounds.upload_bytes_max))
+        .merge(watch::doors())
+}
+
 /// All doors.
 pub fn router(app: Arc<App>) -> Router {
     let hall = Arc::new(Hall::new(Arc::clone(&app)));
-    Router::new()
-        .merge(openai::routes())
-        .nest("/api/v1", manage::routes(app.bounds.upload_bytes_max))
+    let (doors, _) = doors(&app.bounds).split_for_parts();
+    let looker = Looker::new(doors.clone().with_state(Arc::clone(&app)));
+    doors
+        .layer(from_fn(move |request, next| etag::layer(looker.clone(), request, next)))
+        .merge(contract::routes())
         .merge(console::routes())
         .merge(mcp::routes(&app))
-        .merge(watch::routes())
         .fallback(|| async { ApiError::NoRoute })
         .method_not_allowed_fallback(|| async { ApiError::Method })
         .layer(DefaultBodyLimit::max(app.bounds.body_bytes_max))

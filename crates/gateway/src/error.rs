@@ -41,6 +41,8 @@ pub(crate) enum ApiError {
     Refused(String),
     #[error("{0}")]
     Conflict(String),
+    #[error("this has changed since it was looked at")]
+    Changed,
     #[error("{0}")]
     Quota(String),
     #[error("{message}")]
@@ -95,6 +97,7 @@ impl ApiError {
             Self::TooLong(_) => (StatusCode::BAD_REQUEST, INVALID, "context_length_exceeded"),
             Self::Refused(_) => (StatusCode::FORBIDDEN, "permission_error", "refused_by_policy"),
             Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, "conflict"),
+            Self::Changed => (StatusCode::PRECONDITION_FAILED, INVALID, "precondition_failed"),
             Self::Quota(_) => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota"),
             Self::Busy { .. } | Self::Crowded => {
                 (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error", "rate_limit_exceeded")
@@ -107,6 +110,36 @@ impl ApiError {
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error", "disk_full"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "internal"),
         }
+    }
+
+    /// Every status and code that an error may have, for the contract.
+    pub(crate) fn codes() -> Vec<(u16, &'static str)> {
+        let text = String::new;
+        let all = [
+            Self::Unauthenticated,
+            Self::NoCertificate,
+            Self::Host,
+            Self::NotFound(""),
+            Self::ModelNotFound(text()),
+            Self::Method,
+            Self::invalid(""),
+            Self::BodyTooLarge,
+            Self::BodyTooSlow,
+            Self::TooLong(text()),
+            Self::Refused(text()),
+            Self::Conflict(text()),
+            Self::Changed,
+            Self::Quota(text()),
+            Self::Crowded,
+            Self::Stopping,
+            Self::KeyRunning,
+            Self::KeyReused,
+            Self::Unavailable(text()),
+            Self::Failed(text()),
+            Self::DiskFull,
+            Self::Internal,
+        ];
+        all.iter().map(Self::row).map(|(status, _, code)| (status.as_u16(), code)).collect()
     }
 
     /// The code that a response which failed on its way gives, as OpenAI's `/v1/responses` names it.
@@ -201,8 +234,8 @@ impl From<corpus::CorpusError> for ApiError {
         match error {
             E::NoCorpus => Self::NotFound("corpus"),
             E::NoDocument(_) => Self::NotFound("document"),
-            E::BadName(_) => Self::invalid(error.to_string()),
-            E::NameTaken(_) | E::Busy => Self::Conflict(error.to_string()),
+            E::BadName(_) | E::OneFile => Self::invalid(error.to_string()),
+            E::NameTaken(_) | E::Busy | E::TooManyFiles { .. } => Self::Conflict(error.to_string()),
             E::Store(error) => inside(error.is_full(), &error),
         }
     }

@@ -55,8 +55,9 @@ impl Serialize for JobId {
 }
 
 /// What kind of work it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = JobKind)]
 pub(crate) enum Kind {
     /// Records of this machine are added to a corpus.
     Add,
@@ -73,8 +74,9 @@ pub(crate) enum Kind {
 }
 
 /// How it stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = JobState)]
 pub(crate) enum State {
     Running,
     Done,
@@ -84,8 +86,9 @@ pub(crate) enum State {
 }
 
 /// One piece of long work.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub(crate) struct Job {
+    #[schema(value_type = String)]
     pub(crate) id: JobId,
     pub(crate) kind: Kind,
     /// The corpus or model that it is about.
@@ -96,8 +99,10 @@ pub(crate) struct Job {
     pub(crate) started: Timestamp,
     pub(crate) ended: Option<Timestamp>,
     /// How far it was when it was last heard of; its fields are the kind's own.
+    #[schema(value_type = Option<Object>)]
     pub(crate) progress: Option<Value>,
     /// What it did, once it is done.
+    #[schema(value_type = Option<Object>)]
     pub(crate) result: Option<Value>,
     /// Why it failed.
     pub(crate) error: Option<String>,
@@ -118,6 +123,7 @@ pub struct Jobs {
 }
 
 /// Tells how far a job is.
+#[derive(Debug)]
 pub(crate) struct Teller<P> {
     jobs: Jobs,
     id: JobId,
@@ -165,6 +171,8 @@ impl Jobs {
         let running = Running { jobs: self.clone(), id };
         let work = work(Teller { jobs: self.clone(), id, sender });
         let task = tokio::spawn(async move {
+            // Taken in whole, so that it ends the job whenever this task is dropped.
+            let running = running;
             let result = work.await;
             match &result {
                 Ok(result) => running.jobs.end(id, State::Done, serde_json::to_value(result).ok(), None),
@@ -226,11 +234,7 @@ impl Jobs {
             id,
             kind,
             about: about.to_owned(),
-            by: match principal.subject {
-                base::Subject::Operator => "operator".to_owned(),
-                base::Subject::Person(id) => id.to_string(),
-                base::Subject::Service(id) => id.to_string(),
-            },
+            by: principal.subject.to_string(),
             state: State::Running,
             started: Timestamp::now(),
             ended: None,

@@ -61,7 +61,7 @@ pub(crate) fn named_events(events: impl Stream<Item = Value> + Send + 'static) -
 }
 
 /// A line of the answer to a request for long work.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step<P, R> {
     /// How far it is. Steps that a slow reader has no room for are left out.

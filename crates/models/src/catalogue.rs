@@ -22,8 +22,9 @@ const ENTRIES_MAX: usize = 1000;
 const SOURCES_MAX: usize = 16;
 
 /// What a model is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = ModelKind)]
 pub enum Kind {
     /// It continues chats.
     Chat,
@@ -32,7 +33,7 @@ pub enum Kind {
 }
 
 /// On which terms a model may be used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Licence {
     /// The SPDX identifier, or the name of terms that have none.
@@ -45,7 +46,7 @@ pub struct Licence {
 }
 
 /// What a caller must know of an embedder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EmbeddingDetails {
     /// Length of its vectors.

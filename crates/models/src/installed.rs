@@ -8,7 +8,8 @@ use crate::catalogue::{EmbeddingDetails, Kind, Licence};
 use crate::gguf::Gguf;
 
 /// What a model's file says of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ModelMetadata)]
 pub struct Metadata {
     /// llama.cpp's name of the architecture, `qwen2` or `bert`.
     pub architecture: String,
@@ -48,7 +49,8 @@ impl Metadata {
 }
 
 /// A model that is here.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = InstalledModel)]
 pub struct Installed {
     /// The name that people type.
     pub name: String,

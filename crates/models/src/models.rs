@@ -79,7 +79,8 @@ pub struct PullOptions {
 }
 
 /// A model of the catalogue, an installed one, or both.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = Model)]
 pub struct Listed {
     /// The name that people type.
     pub name: String,
@@ -92,6 +93,7 @@ pub struct Listed {
     /// Bytes of its file.
     pub size: u64,
     /// The catalogue's entry, if it has one.
+    #[schema(value_type = Option<Object>)]
     pub entry: Option<Entry>,
     /// What is here, if it is.
     pub installed: Option<Installed>,

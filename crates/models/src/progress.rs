@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 /// What is being done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = PullPhase)]
 pub enum Phase {
     /// Bytes are on their way.
     Downloading,
@@ -17,7 +18,8 @@ pub enum Phase {
 }
 
 /// How far the work is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = PullProgress)]
 pub struct Update {
     /// What is being done.
     pub phase: Phase,

@@ -8,8 +8,9 @@ use base::{Class, CorpusId, DocumentId, PassageId};
 use serde::{Deserialize, Serialize};
 
 /// How passages are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = SearchMode)]
 pub enum Mode {
     /// By the words that question and passage share.
     Words,
@@ -51,7 +52,7 @@ pub struct Filter {
 }
 
 /// A passage that was found.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Hit {
     /// The passage.
     pub passage: PassageId,
@@ -66,6 +67,7 @@ pub struct Hit {
     /// The document's title and the headings over the passage, outermost first.
     pub headings: Vec<String>,
     /// Where the passage stands in the document's text, in bytes.
+    #[schema(value_type = base::shape::Span)]
     pub span: Range<u64>,
     /// The passage's text: the document's text at `span`.
     pub text: String,
@@ -88,7 +90,7 @@ pub struct Hit {
 }
 
 /// The answer to a query.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Found {
     /// The hits, best first; equal scores in the order of passage ids.
     pub hits: Vec<Hit>,
@@ -105,7 +107,7 @@ pub struct Found {
 }
 
 /// Why a search went by words alone although meaning was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WithoutMeaning {
     /// No embedder is installed.
@@ -117,17 +119,23 @@ pub enum WithoutMeaning {
 }
 
 /// Where a search's time went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, utoipa::ToSchema)]
+#[schema(as = SearchTimes)]
 pub struct Elapsed {
     /// Waiting for the index to reach what was committed, and for a free place.
+    #[schema(value_type = base::shape::Time)]
     pub wait: Duration,
     /// Embedding the question and, with patience, its candidates.
+    #[schema(value_type = base::shape::Time)]
     pub embed: Duration,
     /// Compiling the filter and scoring by words.
+    #[schema(value_type = base::shape::Time)]
     pub words: Duration,
     /// Scanning vectors.
+    #[schema(value_type = base::shape::Time)]
     pub meaning: Duration,
     /// Reading the hits' texts.
+    #[schema(value_type = base::shape::Time)]
     pub texts: Duration,
 }
 
@@ -177,7 +185,8 @@ pub enum SearchError {
 }
 
 /// How far the background work is.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
+#[schema(as = IndexStatus)]
 pub struct Status {
     /// Passages of live documents.
     pub passages: u64,
@@ -188,6 +197,7 @@ pub struct Status {
     /// Vectors made in a second, lately; 0 while none are made.
     pub per_second: f64,
     /// Time until every passage has its vector at that speed.
+    #[schema(value_type = Option<base::shape::Time>)]
     pub eta: Option<Duration>,
     /// Why vectors are not being made, if something stops them.
     pub trouble: Option<String>,

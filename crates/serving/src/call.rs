@@ -49,7 +49,7 @@ pub struct ChatCall {
 }
 
 /// How an answer from records is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum AnswerMode {
     /// The model's words, shown as they are, with what no passage supports flagged.

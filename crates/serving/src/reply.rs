@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ChatError;
 
 /// Whose words a reply is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerKind {
     /// A chat without records.
@@ -25,7 +25,7 @@ pub enum AnswerKind {
 }
 
 /// A passage that a reply may cite, under the number that marks name it by.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Source {
     /// The number, from 1.
     pub number: u32,
@@ -40,6 +40,7 @@ pub struct Source {
     /// The headings over the passage, outermost first.
     pub headings: Vec<String>,
     /// Where the passage stands in the document's text, in bytes.
+    #[schema(value_type = base::shape::Span)]
     pub span: Range<u64>,
     /// The document's date, if it has one.
     pub dated: Option<String>,
@@ -52,7 +53,7 @@ pub struct Source {
 /// The exact words of a record that stand behind a sentence of a reply.
 ///
 /// Invariant: `quote` is the document's text at `span`. A citation that cannot be checked is not built.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Citation {
     /// The number of its source.
     pub number: u32,
@@ -67,24 +68,27 @@ pub struct Citation {
     /// The headings over the passage, outermost first.
     pub headings: Vec<String>,
     /// Where the quote stands in the document's text, in bytes.
+    #[schema(value_type = base::shape::Span)]
     pub span: Range<u64>,
     /// The quote.
     pub quote: String,
     /// Where the mark stands in the reply's text, in characters.
+    #[schema(value_type = base::shape::Span)]
     pub mark: Range<usize>,
 }
 
 /// A sentence of a reply that no passage supports.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Unsupported {
     /// Where it stands in the reply's text, in characters.
+    #[schema(value_type = base::shape::Span)]
     pub span: Range<usize>,
     /// Why, in words for people.
     pub reason: &'static str,
 }
 
 /// The end of a reply.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Done {
     /// Why it ended.
     pub finish: Finish,
@@ -101,7 +105,7 @@ pub struct Done {
 }
 
 /// One step of a reply.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub enum ReplyEvent {
     /// The passages that may be cited, or, where the records do not say, the nearest ones. At most once, first.
@@ -127,7 +131,7 @@ pub enum ReplyEvent {
 pub type ReplyStream = Pin<Box<dyn Stream<Item = Result<ReplyEvent, ChatError>> + Send>>;
 
 /// A whole reply.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
 pub struct Reply {
     /// The text, with its marks.
     pub text: String,

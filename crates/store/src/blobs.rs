@@ -4,7 +4,7 @@
 //! was interrupted stays beside under the hash that is expected of it, and can be gone on with.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use base::ContentHash;
@@ -60,16 +60,25 @@ impl Blobs {
     /// When the file cannot be read or the disk says no.
     pub fn import(&self, source: &Path) -> Result<ContentHash, StoreError> {
         let mut reader = File::open(source).map_err(StoreError::io(source))?;
+        self.take_in(&mut reader, source)
+    }
+
+    /// Copies what a reader gives in, from its beginning, and gives the hash. `place` is what errors name.
+    ///
+    /// # Errors
+    /// When it cannot be read or the disk says no.
+    pub fn take_in(&self, reader: &mut (impl Read + Seek), place: &Path) -> Result<ContentHash, StoreError> {
         let mut digest = Sha256::new();
-        hash_rest(&mut reader, &mut digest).map_err(StoreError::io(source))?;
+        reader.rewind().map_err(StoreError::io(place))?;
+        hash_rest(reader, &mut digest).map_err(StoreError::io(place))?;
         let hash = ContentHash::from_bytes(digest.finalize().into());
         if self.path(&hash).is_some() {
             return Ok(hash);
         }
         let mut partial = self.resume(hash)?;
         partial.restart()?;
-        let mut reader = File::open(source).map_err(StoreError::io(source))?;
-        io::copy(&mut reader, &mut partial).map_err(StoreError::io(source))?;
+        reader.rewind().map_err(StoreError::io(place))?;
+        io::copy(reader, &mut partial).map_err(StoreError::io(place))?;
         partial.finish()?;
         Ok(hash)
     }

@@ -36,6 +36,7 @@ pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     blobs: Blobs,
+    files: Blobs,
 }
 
 impl Store {
@@ -70,7 +71,8 @@ impl Store {
             .connect_with(options.create_if_missing(false).read_only(true))
             .await?;
         let blobs = Blobs::open(&dir.join("blobs"))?;
-        Ok(Self { dir: dir.to_owned(), lock: std::sync::Mutex::new(lock), writer, readers, blobs })
+        let files = Blobs::open(&dir.join("files"))?;
+        Ok(Self { dir: dir.to_owned(), lock: std::sync::Mutex::new(lock), writer, readers, blobs, files })
     }
 
     /// The connections that read. Each sees the last commit.
@@ -107,6 +109,12 @@ impl Store {
         let scrubbed = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await;
         sqlx::query("PRAGMA busy_timeout = 30000").execute(&mut *writer).await?;
         Ok(scrubbed?.try_get::<i64, _>(0)? == 0)
+    }
+
+    /// Files that were uploaded, by content. They lie apart from the models, so that whoever removes the last name of one
+    /// can never take the other.
+    pub fn files(&self) -> &Blobs {
+        &self.files
     }
 
     /// The blobs, by content.

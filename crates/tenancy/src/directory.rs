@@ -20,7 +20,7 @@ use crate::{Admission, AdmissionError, AuthError, TenancyError};
 pub use people::PersonChange;
 
 /// An institution on this installation.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 pub struct Tenant {
     /// Its id.
     pub id: TenantId,

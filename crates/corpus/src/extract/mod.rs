@@ -24,8 +24,9 @@ pub const EXTRACTOR: u32 = 1;
 const TITLE_MAX: usize = 200;
 
 /// A format that can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = RecordKind)]
 pub enum Kind {
     /// Markdown.
     Markdown,
@@ -81,7 +82,7 @@ pub struct Heading {
 }
 
 /// Something that extraction could not keep.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Warning {
     /// What kind of thing.
     pub kind: WarningKind,
@@ -90,7 +91,7 @@ pub struct Warning {
 }
 
 /// What kind of thing extraction could not keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WarningKind {
     /// Bytes that are no character in the record's encoding.

@@ -109,6 +109,11 @@ pub(crate) struct Uploaded {
     pub content: Section,
 }
 
+/// Whether a file of this name is an archive.
+pub(crate) fn is_archive(name: &str) -> bool {
+    archive::Kind::of_name(name).is_some()
+}
+
 /// What stands before the path in the source of an uploaded record. No path of this machine begins so.
 pub(crate) const UPLOAD: &str = "upload:";
 

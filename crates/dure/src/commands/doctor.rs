@@ -1,17 +1,16 @@
 //! `dure doctor`: what holds, where it came from, what is missing.
 
 use serde_json::{Value, json};
-use toml::Table;
 
 use super::Context;
-use crate::print;
-use crate::settings::{DEFAULTS, Settings};
+use crate::settings::Settings;
 use crate::upstreams::Upstream;
+use crate::{print, shown};
 
 pub async fn run(context: &Context<'_>) -> anyhow::Result<()> {
-    let settings: Vec<Value> = values(context.settings)?
+    let settings: Vec<Value> = shown::settings(context.settings)
         .into_iter()
-        .map(|(name, value, origin)| json!({ "name": name, "value": value, "from": origin }))
+        .map(|one| json!({ "name": one.name, "value": one.value, "from": one.from, "secret": one.secret }))
         .collect();
     let models = context.all("/api/v1/models").await?;
     let index = context.get("/api/v1/index").await?;
@@ -39,24 +38,6 @@ pub async fn run(context: &Context<'_>) -> anyhow::Result<()> {
         }
     });
     Ok(())
-}
-
-fn values(settings: &Settings) -> anyhow::Result<Vec<(String, String, String)>> {
-    let table: Table = DEFAULTS.parse()?;
-    let mut rows = Vec::new();
-    for (section, values) in &table {
-        for name in values.as_table().into_iter().flat_map(Table::keys) {
-            let full = format!("{section}.{name}");
-            let value = settings.table.get(section).and_then(|values| values.get(name));
-            let origin = settings.origins.get(&full).map(ToString::to_string).unwrap_or_default();
-            rows.push((full, value.map(ToString::to_string).unwrap_or_default(), origin));
-        }
-    }
-    let origin = settings.origins.get("upstreams").map(ToString::to_string).unwrap_or_default();
-    for upstream in &settings.upstreams {
-        rows.push((format!("upstreams.{}", upstream.name), upstream.summary(), origin.clone()));
-    }
-    Ok(rows)
 }
 
 fn checks(settings: &Settings, models: &Value, index: &Value, corpora: &Value, keys: &Value) -> Vec<(bool, String)> {

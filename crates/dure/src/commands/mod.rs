@@ -43,7 +43,11 @@ pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Doctor => doctor::run(&context).await,
         Command::Backup(backup) => keeping::backup(&context, backup).await,
         Command::Check => keeping::check(&context).await.map(|good| well = good),
-        Command::Up(_) | Command::Restore { .. } | Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        Command::Up(_)
+        | Command::Restore { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Openapi => Ok(()),
     };
     let closed = context.client.close().await;
     outcome.and(closed)?;

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use serde::Deserialize;
-use serving::{AnswerCall, AnswerMode, Reply, Sampling};
+use serving::{AnswerCall, AnswerMode, Reply, ReplyEvent, Sampling};
 
 use super::corpora::visible;
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::input::Path;
 use crate::openai::Body;
 use crate::stream::json_lines;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct AnswerRequest {
     question: String,
     #[serde(default)]
@@ -33,6 +34,14 @@ pub(crate) struct AnswerRequest {
     stream: bool,
 }
 
+/// Answers a question from the records, with citations.
+#[utoipa::path(
+    post,
+    path = "/corpora/{name}/answers",
+    params(("name" = String, Path, description = "The name")),
+    request_body = AnswerRequest,
+    responses((status = 200, content((Reply = "application/json"), (ReplyEvent = "application/x-ndjson")))),
+)]
 pub(crate) async fn answer(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,

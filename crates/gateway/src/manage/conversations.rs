@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -17,9 +17,11 @@ use serving::{Conversation, Conversations, Page, Shown};
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::input::{Path, Query};
 use crate::openai::Body;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct List {
     /// Words that a title, a question or a reply has.
     #[serde(default)]
@@ -30,6 +32,13 @@ pub(crate) struct List {
     limit: Option<u32>,
 }
 
+/// The conversations that are kept of this key's owner, the one touched last first.
+#[utoipa::path(
+    get,
+    path = "/conversations",
+    params(List),
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn list(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -39,13 +48,20 @@ pub(crate) async fn list(
     Ok(Json(app.serving.history().list(&principal, &page).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct Titled {
     /// Where none is given, the first question names the conversation.
     #[serde(default)]
     title: String,
 }
 
+/// Begins a conversation.
+#[utoipa::path(
+    post,
+    path = "/conversations",
+    request_body = Titled,
+    responses((status = 201, body = Value)),
+)]
 pub(crate) async fn create(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -62,6 +78,13 @@ pub(crate) struct Whole {
     turns: Vec<Shown>,
 }
 
+/// One conversation with its turns.
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}",
+    params(("id" = String, Path, description = "The id")),
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn show(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -71,6 +94,14 @@ pub(crate) async fn show(
     Ok(Json(Whole { conversation, turns }))
 }
 
+/// Gives a conversation a title.
+#[utoipa::path(
+    patch,
+    path = "/conversations/{id}",
+    params(("id" = String, Path, description = "The id")),
+    request_body = Titled,
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn rename(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -80,6 +111,13 @@ pub(crate) async fn rename(
     Ok(Json(app.serving.history().rename(&principal, read(&id)?, &new.title).await?))
 }
 
+/// Deletes a conversation.
+#[utoipa::path(
+    delete,
+    path = "/conversations/{id}",
+    params(("id" = String, Path, description = "The id")),
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn remove(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -90,6 +128,12 @@ pub(crate) async fn remove(
     Ok(Json(json!({ "removed": id })))
 }
 
+/// Deletes all conversations of this key's owner.
+#[utoipa::path(
+    delete,
+    path = "/conversations",
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn remove_all(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -99,25 +143,30 @@ pub(crate) async fn remove_all(
     Ok(Json(json!({ "removed": removed })))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Export {
     #[serde(default)]
+    #[param(inline)]
     format: Format,
     /// The language of the words around a Markdown export.
     #[serde(default)]
+    #[param(inline)]
     lang: Language,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ExportFormat)]
 enum Format {
     #[default]
     Json,
     Markdown,
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ExportLanguage)]
 enum Language {
     #[default]
     En,
@@ -125,6 +174,12 @@ enum Language {
 }
 
 /// A conversation as a file.
+#[utoipa::path(
+    get,
+    path = "/conversations/{id}/export",
+    params(("id" = String, Path, description = "The id"), Export),
+    responses((status = 200, content((Value = "application/json"), (String = "text/markdown; charset=utf-8")))),
+)]
 pub(crate) async fn export(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,

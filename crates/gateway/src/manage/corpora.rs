@@ -5,25 +5,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use base::{Class, CorpusId, Country, Label, Name, Principal, Purpose, Residency};
-use corpus::{AddOptions, Corpus, CorpusChange, NewCorpus, Status};
+use corpus::{AddOptions, AddReport, Corpus, CorpusChange, NewCorpus, Progress, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::keys::group_names;
-use super::page::{List, Page, Query};
+use super::page::{List, Page, Removed};
 use super::people::group_ids;
 use crate::App;
 use crate::caller::{Administrator, Caller, Operator};
 use crate::error::ApiError;
-use crate::jobs;
+use crate::input::{Path, Query};
+use crate::jobs::{self, Job};
 use crate::openai::Body;
+use crate::stream::Step;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewCorpus)]
 pub(crate) struct CorpusRequest {
     name: String,
     #[serde(default)]
@@ -40,7 +42,8 @@ pub(crate) struct CorpusRequest {
 }
 
 /// A corpus and what it holds.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Corpus)]
 pub(crate) struct Described {
     id: CorpusId,
     name: String,
@@ -78,6 +81,13 @@ async fn described(app: &App, corpus: Corpus) -> Result<Described, ApiError> {
     })
 }
 
+/// The corpora that this key may know of, by name.
+#[utoipa::path(
+    get,
+    path = "/corpora",
+    params(Page),
+    responses((status = 200, body = List<Described>)),
+)]
 pub(crate) async fn list(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -93,6 +103,13 @@ pub(crate) async fn list(
     Ok(Json(List { data: all, next }))
 }
 
+/// Makes a corpus with its label.
+#[utoipa::path(
+    post,
+    path = "/corpora",
+    request_body = CorpusRequest,
+    responses((status = 200, body = Described)),
+)]
 pub(crate) async fn create(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -110,6 +127,13 @@ pub(crate) async fn create(
     Ok(Json(described(&app, corpus).await?))
 }
 
+/// One corpus and what it holds.
+#[utoipa::path(
+    get,
+    path = "/corpora/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Described)),
+)]
 pub(crate) async fn status(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -119,19 +143,27 @@ pub(crate) async fn status(
     Ok(Json(described(&app, corpus).await?))
 }
 
+/// Removes a corpus with all its documents.
+#[utoipa::path(
+    delete,
+    path = "/corpora/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Removed)),
+)]
 pub(crate) async fn remove(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Removed>, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
     app.corpora.remove(corpus.id).await?;
     app.forget_kept(principal.tenant).await?;
-    Ok(Json(json!({ "removed": name })))
+    Ok(Json(Removed { removed: name }))
 }
 
 /// What is to change; what is absent stays. A label is never changed by a call: nothing may lower a class.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = CorpusChange)]
 pub(crate) struct Change {
     #[serde(default)]
     title: Option<String>,
@@ -140,6 +172,14 @@ pub(crate) struct Change {
     readers: Option<Vec<String>>,
 }
 
+/// Changes a corpus's title, and who may read it.
+#[utoipa::path(
+    patch,
+    path = "/corpora/{name}",
+    params(("name" = String, Path, description = "The name")),
+    request_body = Change,
+    responses((status = 200, body = Described)),
+)]
 pub(crate) async fn change(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -153,9 +193,11 @@ pub(crate) async fn change(
     Ok(Json(described(&app, corpus).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = AddRequest)]
 pub(crate) struct Add {
     /// Files, folders and archives on this machine, as absolute paths. Only the operator may name any.
+    #[schema(value_type = Vec<String>)]
     paths: Vec<PathBuf>,
     #[serde(default)]
     class: Option<Class>,
@@ -163,6 +205,14 @@ pub(crate) struct Add {
     readers: Vec<String>,
 }
 
+/// Adds files, folders and archives of the server's machine. The operator's alone.
+#[utoipa::path(
+    post,
+    path = "/corpora/{name}/add",
+    params(("name" = String, Path, description = "The name")),
+    request_body = Add,
+    responses((status = 200, description = "A line for each step, and the result as the last one", content_type = "application/x-ndjson", body = Step<Progress, AddReport>), (status = 202, description = "With `Prefer: respond-async`: the work goes on by itself", body = Job)),
+)]
 pub(crate) async fn add(
     Operator(principal): Operator,
     State(app): State<Arc<App>>,

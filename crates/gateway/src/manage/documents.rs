@@ -4,23 +4,23 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
-use base::{Class, DocumentId, Principal};
-use corpus::{Corpus, Document, DocumentList, DocumentPage, DocumentSummary};
+use axum::extract::State;
+use base::{Class, DocumentId, PassageId, Principal};
+use corpus::{Corpus, Document, DocumentList, DocumentPage, DocumentSummary, Warning};
 use guard::{DocumentTerms, SearchPermit};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use super::corpora::visible;
-use super::page::{Page, Query};
+use super::page::{Page, Removed};
 use crate::App;
 use crate::caller::{Administrator, Caller};
 use crate::error::ApiError;
+use crate::input::{Path, Query};
 
 /// Bytes of text that are shown around a quote.
 const AROUND_BYTES: usize = 2_000;
 
-fn may_read(app: &App, principal: &Principal, corpus: &Corpus) -> Result<SearchPermit, ApiError> {
+pub(crate) fn may_read(app: &App, principal: &Principal, corpus: &Corpus) -> Result<SearchPermit, ApiError> {
     let purpose = "answering".parse().map_err(|_| ApiError::Internal)?;
     Ok(app.guard.may_search(principal, &[app.corpora.terms(corpus)], &purpose)?)
 }
@@ -30,13 +30,15 @@ fn terms(corpus: &Corpus, summary: &DocumentSummary) -> DocumentTerms {
 }
 
 /// Which documents are wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// Only documents whose path begins so.
     path: Option<String>,
     /// Only documents that have this in their path or title.
     q: Option<String>,
     /// Only documents of this class.
+    #[param(inline)]
     class: Option<Class>,
     /// Only documents whose extraction left warnings.
     #[serde(default)]
@@ -44,7 +46,7 @@ pub(crate) struct Wanted {
 }
 
 /// A page of documents.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Documents {
     data: Vec<DocumentSummary>,
     /// What to ask `after` for the next page; null on the last one.
@@ -53,6 +55,13 @@ pub(crate) struct Documents {
     total: u64,
 }
 
+/// The documents of a corpus that this key may read, by path.
+#[utoipa::path(
+    get,
+    path = "/corpora/{name}/documents",
+    params(("name" = String, Path, description = "The name"), Page, Wanted),
+    responses((status = 200, body = Documents)),
+)]
 pub(crate) async fn list(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -75,10 +84,54 @@ pub(crate) async fn list(
     Ok(Json(Documents { data: documents, next, total }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Which {
     /// The document's path in its corpus, or its id.
     document: String,
+}
+
+/// A document with all that is stored of it.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Shown {
+    document: DocumentSummary,
+    /// The text that all spans point into.
+    text: String,
+    passages: Vec<Passage>,
+    /// What extraction could not keep.
+    warnings: Vec<Warning>,
+}
+
+/// A passage of a document's text.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Passage {
+    id: PassageId,
+    /// Bytes of the text.
+    #[schema(value_type = base::shape::Span)]
+    span: Range<u64>,
+    /// The document's title and the headings above it, outermost first.
+    headings: Vec<String>,
+}
+
+/// A quote in its place.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Excerpt {
+    document: DocumentSummary,
+    /// The corpus's name.
+    corpus: String,
+    quote: String,
+    /// Bytes of the document's text.
+    #[schema(value_type = base::shape::Span)]
+    span: Range<usize>,
+    around: Around,
+}
+
+/// The text around a quote.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Around {
+    start: usize,
+    end: usize,
+    text: String,
 }
 
 /// The document, if this principal may read it; otherwise it is as if it were not there.
@@ -88,38 +141,52 @@ async fn readable(app: &App, principal: &Principal, corpus: &Corpus, which: &str
     if permit.allows(&terms(corpus, &document.summary)) { Ok(document) } else { Err(ApiError::NotFound("document")) }
 }
 
+/// One document: its text, passages and warnings.
+#[utoipa::path(
+    get,
+    path = "/corpora/{name}/document",
+    params(("name" = String, Path, description = "The name"), Which),
+    responses((status = 200, body = Shown)),
+)]
 pub(crate) async fn show(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(which): Query<Which>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
     let document = readable(&app, &principal, &corpus, &which.document).await?;
-    let passages: Vec<Value> = document
-        .passages
-        .iter()
-        .map(|passage| json!({ "id": passage.id, "span": passage.span, "headings": passage.headings }))
-        .collect();
-    Ok(Json(json!({
-        "document": document.summary,
-        "text": document.text.as_ref(),
-        "passages": passages,
-        "warnings": document.warnings,
-    })))
+    let passages = document.passages.iter().map(|passage| Passage {
+        id: passage.id,
+        span: passage.span.clone(),
+        headings: passage.headings.to_vec(),
+    });
+    Ok(Json(Shown {
+        passages: passages.collect(),
+        document: document.summary,
+        text: document.text.to_string(),
+        warnings: document.warnings,
+    }))
 }
 
+/// Removes one document from the newest version.
+#[utoipa::path(
+    delete,
+    path = "/corpora/{name}/document",
+    params(("name" = String, Path, description = "The name"), Which),
+    responses((status = 200, body = Removed)),
+)]
 pub(crate) async fn remove(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     Query(which): Query<Which>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Removed>, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
     let document = app.corpora.show(corpus.id, &which.document).await?;
     app.corpora.remove_document(corpus.id, document.summary.id).await?;
     app.forget_kept(principal.tenant).await?;
-    Ok(Json(json!({ "removed": document.summary.path })))
+    Ok(Json(Removed { removed: document.summary.path }))
 }
 
 /// The document of this id with its corpus, if this principal may read it; otherwise it is as if it were not there.
@@ -137,29 +204,39 @@ pub(crate) async fn by_id(app: &App, principal: &Principal, id: &str) -> Result<
     Ok((corpus, document))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Span {
+    /// The byte that it begins at.
     from: usize,
+    /// The byte that it ends before.
     to: usize,
 }
 
 /// A quote in its place: what a citation's address leads to.
+#[utoipa::path(
+    get,
+    path = "/documents/{id}",
+    params(("id" = String, Path, description = "The id"), Span),
+    responses((status = 200, body = Excerpt)),
+)]
 pub(crate) async fn excerpt(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Query(span): Query<Span>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Excerpt>, ApiError> {
     let (corpus, document) = by_id(&app, &principal, &id).await?;
     let text = document.text.as_ref();
     let quote = text.get(span.from..span.to).ok_or_else(|| ApiError::invalid("no text stands at this span"))?;
     let around: Range<usize> = text.floor_char_boundary(span.from.saturating_sub(AROUND_BYTES))
         ..text.ceil_char_boundary(span.to.saturating_add(AROUND_BYTES).min(text.len()));
-    Ok(Json(json!({
-        "document": document.summary,
-        "corpus": corpus.name,
-        "quote": quote,
-        "span": { "start": span.from, "end": span.to },
-        "around": { "start": around.start, "end": around.end, "text": &text[around.clone()] },
-    })))
+    let around = Around { start: around.start, end: around.end, text: text[around].to_owned() };
+    Ok(Json(Excerpt {
+        quote: quote.to_owned(),
+        span: span.from..span.to,
+        around,
+        document: document.summary,
+        corpus: corpus.name,
+    }))
 }

@@ -10,14 +10,15 @@ use serde::Deserialize;
 
 use crate::caller::Operator;
 use crate::error::ApiError;
-use crate::jobs::{Kind, Teller};
+use crate::jobs::{Job, Kind, Teller};
 use crate::keeper::{KeeperProgress, Tell};
 use crate::openai::Body;
 use crate::{App, BackupWish};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct BackupRequest {
     /// A file or a folder on this machine, as an absolute path. Only the operator may name one.
+    #[schema(value_type = String)]
     path: PathBuf,
     /// Whether the models' files go along.
     #[serde(default = "yes")]
@@ -28,6 +29,13 @@ fn yes() -> bool {
     true
 }
 
+/// Writes a backup while the house is in use. The operator's alone.
+#[utoipa::path(
+    post,
+    path = "/backup",
+    request_body = BackupRequest,
+    responses((status = 200, description = "A line for each step, and the result as the last one", content_type = "application/x-ndjson", body = Value), (status = 202, description = "With `Prefer: respond-async`: the work goes on by itself", body = Job)),
+)]
 pub(crate) async fn backup(
     Operator(principal): Operator,
     State(app): State<Arc<App>>,
@@ -43,6 +51,12 @@ pub(crate) async fn backup(
     })
 }
 
+/// Checks the data folder while it is in use. The operator's alone.
+#[utoipa::path(
+    post,
+    path = "/check",
+    responses((status = 200, description = "A line for each step, and the result as the last one", content_type = "application/x-ndjson", body = Value), (status = 202, description = "With `Prefer: respond-async`: the work goes on by itself", body = Job)),
+)]
 pub(crate) async fn check(
     Operator(principal): Operator,
     State(app): State<Arc<App>>,

@@ -4,20 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base::{Class, GroupId, KeyId, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tenancy::{KeyInfo, NewKey, NewKeyOwner};
 
-use super::page::{List, Page, Query};
+use super::page::{List, Page};
 use crate::App;
 use crate::caller::Administrator;
 use crate::error::ApiError;
+use crate::input::{Path, Query};
 use crate::openai::Body;
 
 /// What may be told of a key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Key {
     id: KeyId,
     name: String,
@@ -37,7 +38,7 @@ pub(crate) struct Key {
 }
 
 /// A new key, with its secret: the only time that it is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct KeyMade {
     key: String,
     #[serde(flatten)]
@@ -68,12 +69,20 @@ pub(crate) fn group_names(app: &App, tenant: TenantId, ids: &BTreeSet<GroupId>) 
     names
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Which {
     /// Only keys that are accepted (`false`) or no longer are (`true`).
     revoked: Option<bool>,
 }
 
+/// The keys, by name; revoked ones too. No secret is told.
+#[utoipa::path(
+    get,
+    path = "/keys",
+    params(Page, Which),
+    responses((status = 200, body = List<Key>)),
+)]
 pub(crate) async fn list(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -85,6 +94,13 @@ pub(crate) async fn list(
     Ok(Json(page.of(keys, |key| &key.name)?.map(|key| told(&app, key))))
 }
 
+/// One key, by name or id.
+#[utoipa::path(
+    get,
+    path = "/keys/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Key)),
+)]
 pub(crate) async fn show(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -93,7 +109,8 @@ pub(crate) async fn show(
     Ok(Json(told(&app, app.tenancy.key(principal.tenant, &name)?)))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewKey)]
 pub(crate) struct KeyRequest {
     name: String,
     /// The person that it is to stand for; absent for a service.
@@ -115,6 +132,13 @@ fn open() -> Class {
     Class::Open
 }
 
+/// Makes a key. Its secret is in this answer and nowhere else.
+#[utoipa::path(
+    post,
+    path = "/keys",
+    request_body = KeyRequest,
+    responses((status = 200, body = KeyMade)),
+)]
 pub(crate) async fn create(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -139,6 +163,13 @@ pub(crate) async fn create(
     Ok(Json(KeyMade { key: secret.reveal(), info: told(&app, info) }))
 }
 
+/// Ends a key at once.
+#[utoipa::path(
+    delete,
+    path = "/keys/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Key)),
+)]
 pub(crate) async fn revoke(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,

@@ -13,7 +13,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 
 /// What the holder of a key may do, and how much is left.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Me {
     tenant: MyTenant,
     kind: Kind,
@@ -33,14 +33,15 @@ pub(crate) struct Me {
     quota: Quota,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 struct MyTenant {
     id: TenantId,
     name: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = HolderKind)]
 enum Kind {
     Operator,
     Person,
@@ -48,7 +49,8 @@ enum Kind {
 }
 
 /// Tokens of the whole tenant.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = MyQuota)]
 struct Quota {
     /// What may be used in all; null for no bound.
     limit_tokens: Option<u64>,
@@ -57,6 +59,12 @@ struct Quota {
     left_tokens: Option<u64>,
 }
 
+/// Who asks: what this key may do, and how many tokens are left.
+#[utoipa::path(
+    get,
+    path = "/me",
+    responses((status = 200, body = Me)),
+)]
 pub(crate) async fn me(Caller(principal): Caller, State(app): State<Arc<App>>) -> Result<Json<Me>, ApiError> {
     let tenant = app.tenancy.tenants().into_iter().find(|tenant| tenant.id == principal.tenant);
     let tenant = tenant.ok_or(ApiError::NotFound("tenant"))?;

@@ -13,56 +13,57 @@ mod page;
 mod people;
 mod routes;
 mod search;
+mod status;
 mod tenants;
 mod uploads;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post, put};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 pub(crate) use corpora::visible;
-pub(crate) use documents::by_id as document_by_id;
+pub(crate) use documents::{by_id as document_by_id, may_read};
 
 use crate::App;
 
-pub(crate) fn routes(upload_bytes_max: usize) -> Router<Arc<App>> {
-    Router::new()
-        .route("/me", get(me::me))
-        .route("/tenants", get(tenants::list).post(tenants::create))
-        .route("/tenants/{name}", get(tenants::show))
-        .route("/tenants/{name}/quota", put(tenants::set_quota))
-        .route("/groups", get(people::list_groups).post(people::create_group))
-        .route("/groups/{name}", get(people::show_group).delete(people::remove_group))
-        .route("/people", get(people::list).post(people::create))
-        .route("/people/{name}", get(people::show).patch(people::change))
-        .route("/keys", get(keys::list).post(keys::create))
-        .route("/keys/{name}", get(keys::show).delete(keys::revoke))
-        .route("/corpora", get(corpora::list).post(corpora::create))
-        .route("/corpora/{name}", get(corpora::status).patch(corpora::change).delete(corpora::remove))
-        .route("/corpora/{name}/add", post(corpora::add))
-        .route("/corpora/{name}/files", post(uploads::upload).layer(DefaultBodyLimit::max(upload_bytes_max)))
-        .route("/corpora/{name}/documents", get(documents::list))
-        .route("/corpora/{name}/document", get(documents::show).delete(documents::remove))
-        .route("/corpora/{name}/search", post(search::search))
-        .route("/corpora/{name}/answers", post(answers::answer))
-        .route("/documents/{id}", get(documents::excerpt))
-        .route("/conversations", get(conversations::list).post(conversations::create).delete(conversations::remove_all))
-        .route(
-            "/conversations/{id}",
-            get(conversations::show).patch(conversations::rename).delete(conversations::remove),
-        )
-        .route("/conversations/{id}/export", get(conversations::export))
-        .route("/index", get(search::index))
-        .route("/backup", post(keeping::backup))
-        .route("/check", post(keeping::check))
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/{id}", get(jobs::show).delete(jobs::cancel))
-        .route("/models", get(models::list))
-        .route("/models/import", post(models::import))
-        .route("/models/{name}", get(models::show).delete(models::remove))
-        .route("/models/{name}/pull", post(models::pull))
-        .route("/routes", get(routes::list).post(routes::create))
-        .route("/routes/{name}", get(routes::show).put(routes::update).delete(routes::remove))
+pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
+    let upload = DefaultBodyLimit::max(upload_bytes_max);
+    OpenApiRouter::default()
+        .routes(routes!(me::me))
+        .routes(routes!(status::status))
+        .routes(routes!(status::settings))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::show))
+        .routes(routes!(tenants::set_quota))
+        .routes(routes!(people::list_groups, people::create_group))
+        .routes(routes!(people::show_group, people::remove_group))
+        .routes(routes!(people::list, people::create))
+        .routes(routes!(people::show, people::change))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::show, keys::revoke))
+        .routes(routes!(corpora::list, corpora::create))
+        .routes(routes!(corpora::status, corpora::change, corpora::remove))
+        .routes(routes!(corpora::add))
+        .routes(routes!(uploads::upload).layer(upload))
+        .routes(routes!(documents::list))
+        .routes(routes!(documents::show, documents::remove))
+        .routes(routes!(search::search))
+        .routes(routes!(answers::answer))
+        .routes(routes!(documents::excerpt))
+        .routes(routes!(conversations::list, conversations::create, conversations::remove_all))
+        .routes(routes!(conversations::show, conversations::rename, conversations::remove))
+        .routes(routes!(conversations::export))
+        .routes(routes!(search::index))
+        .routes(routes!(keeping::backup))
+        .routes(routes!(keeping::check))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::show, jobs::cancel))
+        .routes(routes!(models::list))
+        .routes(routes!(models::import))
+        .routes(routes!(models::show, models::remove))
+        .routes(routes!(models::pull))
+        .routes(routes!(routes::list, routes::create))
+        .routes(routes!(routes::show, routes::update, routes::remove))
 }

@@ -4,20 +4,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use models::{ImportOptions, Listed, Progress, PullOptions, Update};
+use models::{ImportOptions, Installed, Listed, Progress, PullOptions, Update};
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use super::page::{List, Page, Query};
+use super::page::{List, Page, Removed};
 use crate::App;
 use crate::caller::{Administrator, Operator, Steward};
 use crate::error::ApiError;
-use crate::jobs::{self, Teller};
+use crate::input::{Path, Query};
+use crate::jobs::{self, Job, Teller};
 use crate::openai::Body;
+use crate::stream::Step;
 
+/// The catalogue and what is installed, by name.
+#[utoipa::path(
+    get,
+    path = "/models",
+    params(Page),
+    responses((status = 200, body = List<Listed>)),
+)]
 pub(crate) async fn list(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -26,6 +34,13 @@ pub(crate) async fn list(
     Ok(Json(page.of(app.models.list().await?, |model| &model.name)?))
 }
 
+/// One model.
+#[utoipa::path(
+    get,
+    path = "/models/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Listed)),
+)]
 pub(crate) async fn show(
     _: Administrator,
     State(app): State<Arc<App>>,
@@ -34,22 +49,37 @@ pub(crate) async fn show(
     Ok(Json(app.models.show(&name).await?))
 }
 
+/// Removes an installed model.
+#[utoipa::path(
+    delete,
+    path = "/models/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Removed)),
+)]
 pub(crate) async fn remove(
     _: Steward,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Removed>, ApiError> {
     app.models.remove(&name).await?;
     changed(&app);
-    Ok(Json(json!({ "removed": name })))
+    Ok(Json(Removed { removed: name }))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct PullRequest {
     #[serde(default)]
     accept_licence: bool,
 }
 
+/// Fetches a model of the catalogue, checks it and installs it.
+#[utoipa::path(
+    post,
+    path = "/models/{name}/pull",
+    params(("name" = String, Path, description = "The name")),
+    request_body = PullRequest,
+    responses((status = 200, description = "A line for each step, and the result as the last one", content_type = "application/x-ndjson", body = Step<Update, Installed>), (status = 202, description = "With `Prefer: respond-async`: the work goes on by itself", body = Job)),
+)]
 pub(crate) async fn pull(
     Steward(principal): Steward,
     State(app): State<Arc<App>>,
@@ -57,6 +87,8 @@ pub(crate) async fn pull(
     headers: HeaderMap,
     Body(request): Body<PullRequest>,
 ) -> Result<Response, ApiError> {
+    // What no catalogue knows is said at once, not in a job.
+    app.models.show(&name).await?;
     let jobs = app.jobs.clone();
     jobs.run(&principal, &headers, (jobs::Kind::Pull, &name.clone()), move |teller| async move {
         let options = PullOptions { accept_licence: request.accept_licence };
@@ -66,9 +98,10 @@ pub(crate) async fn pull(
     })
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct ImportRequest {
     /// A GGUF file on this machine, as an absolute path. Only the operator may name one.
+    #[schema(value_type = String)]
     path: PathBuf,
     #[serde(default)]
     name: Option<String>,
@@ -76,6 +109,13 @@ pub(crate) struct ImportRequest {
     accept_licence: bool,
 }
 
+/// Installs a GGUF file of the server's machine. The operator's alone.
+#[utoipa::path(
+    post,
+    path = "/models/import",
+    request_body = ImportRequest,
+    responses((status = 200, description = "A line for each step, and the result as the last one", content_type = "application/x-ndjson", body = Step<Update, Installed>), (status = 202, description = "With `Prefer: respond-async`: the work goes on by itself", body = Job)),
+)]
 pub(crate) async fn import(
     Operator(principal): Operator,
     State(app): State<Arc<App>>,

@@ -1,8 +1,5 @@
 //! Lists and what is asked of them: all have one shape, and no page is without a bound.
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ApiError;
@@ -11,7 +8,7 @@ const LIMIT_USUAL: usize = 100;
 const LIMIT_MAX: usize = 1_000;
 
 /// One page of a list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct List<T> {
     /// What is on this page.
     pub(crate) data: Vec<T>,
@@ -19,8 +16,16 @@ pub(crate) struct List<T> {
     pub(crate) next: Option<String>,
 }
 
+/// What is gone.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(crate) struct Removed {
+    /// Its name.
+    pub(crate) removed: String,
+}
+
 /// Which page of a list is wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     /// `next` of the page before.
     pub(crate) after: Option<String>,
@@ -75,23 +80,6 @@ impl<T> List<T> {
     /// The same page of something else.
     pub(crate) fn map<U>(self, change: impl FnMut(T) -> U) -> List<U> {
         List { data: self.data.into_iter().map(change).collect(), next: self.next }
-    }
-}
-
-/// What stands behind the `?` of an address.
-pub(crate) struct Query<T>(pub(crate) T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        match axum::extract::Query::<T>::from_request_parts(parts, state).await {
-            Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(rejection) => {
-                let text: String = rejection.body_text().chars().take(200).collect();
-                Err(ApiError::invalid(text.to_lowercase()))
-            }
-        }
     }
 }
 

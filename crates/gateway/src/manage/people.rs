@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base::{GroupId, PersonId, Principal, TenantId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tenancy::PersonChange;
 
 use super::keys::group_names;
-use super::page::{List, Page, Query};
+use super::page::{List, Page, Removed};
 use crate::App;
 use crate::caller::Administrator;
 use crate::error::ApiError;
+use crate::input::{Path, Query};
 use crate::openai::Body;
 
 /// A set of people and keys that can be named as readers.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Group {
     id: GroupId,
     name: String,
@@ -31,11 +31,18 @@ impl From<tenancy::Group> for Group {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct NewGroup {
     name: String,
 }
 
+/// The groups, by name.
+#[utoipa::path(
+    get,
+    path = "/groups",
+    params(Page),
+    responses((status = 200, body = List<Group>)),
+)]
 pub(crate) async fn list_groups(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -45,6 +52,13 @@ pub(crate) async fn list_groups(
     Ok(Json(groups.map(Group::from)))
 }
 
+/// Makes a group.
+#[utoipa::path(
+    post,
+    path = "/groups",
+    request_body = NewGroup,
+    responses((status = 200, body = Group)),
+)]
 pub(crate) async fn create_group(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -53,6 +67,13 @@ pub(crate) async fn create_group(
     Ok(Json(app.tenancy.create_group(principal.tenant, &new.name).await?.into()))
 }
 
+/// One group.
+#[utoipa::path(
+    get,
+    path = "/groups/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Group)),
+)]
 pub(crate) async fn show_group(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -61,11 +82,18 @@ pub(crate) async fn show_group(
     Ok(Json(app.tenancy.group(principal.tenant, &name)?.into()))
 }
 
+/// Removes a group that is no corpus's reader.
+#[utoipa::path(
+    delete,
+    path = "/groups/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Removed)),
+)]
 pub(crate) async fn remove_group(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Removed>, ApiError> {
     let group = app.tenancy.group(principal.tenant, &name)?;
     // Nobody could read such a corpus any more, which is most often not what was meant.
     let corpora = app.corpora.list(principal.tenant).await?;
@@ -73,11 +101,11 @@ pub(crate) async fn remove_group(
         return Err(ApiError::Conflict(format!("`{name}` is a reader of the corpus `{}`", corpus.name)));
     }
     app.tenancy.remove_group(principal.tenant, &name).await?;
-    Ok(Json(json!({ "removed": group.name })))
+    Ok(Json(Removed { removed: group.name }))
 }
 
 /// A person of the tenant.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Person {
     id: PersonId,
     name: String,
@@ -98,13 +126,20 @@ fn person(app: &App, tenant: TenantId, person: tenancy::Person) -> Person {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct NewPerson {
     name: String,
     #[serde(default)]
     groups: Vec<String>,
 }
 
+/// The people, by name.
+#[utoipa::path(
+    get,
+    path = "/people",
+    params(Page),
+    responses((status = 200, body = List<Person>)),
+)]
 pub(crate) async fn list(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -114,6 +149,13 @@ pub(crate) async fn list(
     Ok(Json(people.map(|one| person(&app, principal.tenant, one))))
 }
 
+/// Makes a person.
+#[utoipa::path(
+    post,
+    path = "/people",
+    request_body = NewPerson,
+    responses((status = 200, body = Person)),
+)]
 pub(crate) async fn create(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -123,6 +165,13 @@ pub(crate) async fn create(
     Ok(Json(person(&app, principal.tenant, made)))
 }
 
+/// One person, by name or id.
+#[utoipa::path(
+    get,
+    path = "/people/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Person)),
+)]
 pub(crate) async fn show(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -133,7 +182,8 @@ pub(crate) async fn show(
 }
 
 /// What is to change; what is absent stays.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = PersonChange)]
 pub(crate) struct Change {
     #[serde(default)]
     groups: Option<Vec<String>>,
@@ -141,6 +191,14 @@ pub(crate) struct Change {
     suspended: Option<bool>,
 }
 
+/// Changes a person's groups, or suspends the person: then none of the keys is accepted.
+#[utoipa::path(
+    patch,
+    path = "/people/{name}",
+    params(("name" = String, Path, description = "The name")),
+    request_body = Change,
+    responses((status = 200, body = Person)),
+)]
 pub(crate) async fn change(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,

@@ -3,20 +3,21 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base::Name;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use serving::{AnswerMode, NewRoute};
 
-use super::page::{List, Page, Query};
+use super::page::{List, Page, Removed};
 use crate::App;
 use crate::caller::Administrator;
 use crate::error::ApiError;
+use crate::input::{Path, Query};
 use crate::openai::Body;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewRoute)]
 pub(crate) struct RouteRequest {
     name: String,
     model: String,
@@ -33,7 +34,7 @@ pub(crate) struct RouteRequest {
 }
 
 /// The name that clients call, and what it stands for.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Route {
     name: Name,
     model: String,
@@ -78,6 +79,13 @@ impl From<RouteRequest> for NewRoute {
     }
 }
 
+/// The routes, by name.
+#[utoipa::path(
+    get,
+    path = "/routes",
+    params(Page),
+    responses((status = 200, body = List<Route>)),
+)]
 pub(crate) async fn list(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -87,6 +95,13 @@ pub(crate) async fn list(
     Ok(Json(page.of(routes, |route| route.name.as_str())?.map(Route::from)))
 }
 
+/// One route.
+#[utoipa::path(
+    get,
+    path = "/routes/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Route)),
+)]
 pub(crate) async fn show(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -95,6 +110,13 @@ pub(crate) async fn show(
     Ok(Json(app.serving.routes().find(principal.tenant, &name).await?.into()))
 }
 
+/// Makes a route.
+#[utoipa::path(
+    post,
+    path = "/routes",
+    request_body = RouteRequest,
+    responses((status = 200, body = Route)),
+)]
 pub(crate) async fn create(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -104,6 +126,14 @@ pub(crate) async fn create(
     Ok(Json(app.serving.routes().create(&principal, request.into()).await?.into()))
 }
 
+/// Puts new contents in a route's place.
+#[utoipa::path(
+    put,
+    path = "/routes/{name}",
+    params(("name" = String, Path, description = "The name")),
+    request_body = RouteRequest,
+    responses((status = 200, body = Route)),
+)]
 pub(crate) async fn update(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -127,11 +157,18 @@ async fn check_parts(app: &App, principal: &base::Principal, request: &RouteRequ
     if served { Ok(()) } else { Err(ApiError::ModelNotFound(request.model.clone())) }
 }
 
+/// Removes a route.
+#[utoipa::path(
+    delete,
+    path = "/routes/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Removed)),
+)]
 pub(crate) async fn remove(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Removed>, ApiError> {
     app.serving.routes().remove(&principal, &name).await?;
-    Ok(Json(json!({ "removed": name })))
+    Ok(Json(Removed { removed: name }))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base::Class;
 use jiff::civil::Date;
 use retrieval::{Filter, Found, Mode, Query, Status};
@@ -14,9 +14,10 @@ use super::corpora::visible;
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::input::Path;
 use crate::openai::Body;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct SearchRequest {
     question: String,
     #[serde(default)]
@@ -42,6 +43,14 @@ pub(crate) struct SearchRequest {
 
 const PATIENCE_MAX_MS: u64 = 10_000;
 
+/// Finds passages by words, by meaning, or by both: each hit has its rank and score on every side.
+#[utoipa::path(
+    post,
+    path = "/corpora/{name}/search",
+    params(("name" = String, Path, description = "The name")),
+    request_body = SearchRequest,
+    responses((status = 200, body = Found)),
+)]
 pub(crate) async fn search(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -69,6 +78,11 @@ pub(crate) async fn search(
 }
 
 /// How far words and vectors are, over everything that is gathered here.
+#[utoipa::path(
+    get,
+    path = "/index",
+    responses((status = 200, body = Status)),
+)]
 pub(crate) async fn index(_: Caller, State(app): State<Arc<App>>) -> Json<Status> {
     Json(app.search.status())
 }

@@ -3,23 +3,31 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 use tenancy::Tenant;
 
-use super::page::{List, Page, Query};
+use super::page::{List, Page};
 use crate::App;
 use crate::caller::Operator;
 use crate::error::ApiError;
+use crate::input::{Path, Query};
 use crate::openai::Body;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 pub(crate) struct NewTenant {
     name: String,
     #[serde(default)]
     quota_tokens: Option<u64>,
 }
 
+/// The tenants, by name. The operator's alone.
+#[utoipa::path(
+    get,
+    path = "/tenants",
+    params(Page),
+    responses((status = 200, body = List<Tenant>)),
+)]
 pub(crate) async fn list(
     _: Operator,
     State(app): State<Arc<App>>,
@@ -28,6 +36,13 @@ pub(crate) async fn list(
     Ok(Json(page.of(app.tenancy.tenants(), |tenant| &tenant.name)?))
 }
 
+/// One tenant.
+#[utoipa::path(
+    get,
+    path = "/tenants/{name}",
+    params(("name" = String, Path, description = "The name")),
+    responses((status = 200, body = Tenant)),
+)]
 pub(crate) async fn show(
     _: Operator,
     State(app): State<Arc<App>>,
@@ -36,6 +51,13 @@ pub(crate) async fn show(
     Ok(Json(app.tenancy.tenant(&name)?))
 }
 
+/// Makes a tenant.
+#[utoipa::path(
+    post,
+    path = "/tenants",
+    request_body = NewTenant,
+    responses((status = 200, body = Tenant)),
+)]
 pub(crate) async fn create(
     _: Operator,
     State(app): State<Arc<App>>,
@@ -44,12 +66,21 @@ pub(crate) async fn create(
     Ok(Json(app.tenancy.create_tenant(&new.name, new.quota_tokens).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[schema(as = NewQuota)]
 pub(crate) struct Quota {
     /// Tokens that the tenant may use in all; null for no bound.
     quota_tokens: Option<u64>,
 }
 
+/// Says how many tokens a tenant may use in all.
+#[utoipa::path(
+    put,
+    path = "/tenants/{name}/quota",
+    params(("name" = String, Path, description = "The name")),
+    request_body = Quota,
+    responses((status = 200, body = Tenant)),
+)]
 pub(crate) async fn set_quota(
     _: Operator,
     State(app): State<Arc<App>>,

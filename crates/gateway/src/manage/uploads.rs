@@ -5,40 +5,55 @@
 
 use std::sync::Arc;
 
-use axum::extract::multipart::{Multipart, MultipartError};
-use axum::extract::{FromRequest, Path, Request, State};
-use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
+use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::{RequestExt, body::Bytes};
 use base::Class;
-use corpus::{AddOptions, Upload};
-use futures::StreamExt;
+use corpus::{AddOptions, AddReport, Progress};
 use serde::Deserialize;
 
 use super::corpora::visible;
-use super::page::Query;
 use super::people::group_ids;
-use crate::App;
 use crate::caller::Administrator;
 use crate::error::ApiError;
-use crate::jobs;
+use crate::input::{Path, Query};
+use crate::jobs::Job;
+use crate::stream::Step;
+use crate::{App, incoming, jobs};
 
 /// Files of one upload.
 const FILES_MAX: usize = 10_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Which {
     /// What the document is called, where the body is one file as it is.
     path: Option<String>,
     /// A class stricter than the corpus's, for these documents.
+    #[param(inline)]
     class: Option<Class>,
     /// Groups, by name and separated by commas, that may read these documents beyond what the corpus asks.
     #[serde(default)]
     readers: String,
 }
 
-/// Takes `multipart/form-data` with one or more files, or one file as the body with `?path=`.
+/// Files as a browser sends them.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "only the OpenAPI document is made of it")]
+pub(crate) struct UploadForm {
+    /// One or more files; archives stand for their entries.
+    file: Vec<String>,
+}
+
+/// Uploads records into a corpus: `multipart/form-data` with one or more files, or one file as the body with `?path=`.
+///
+/// Documents of the same names are replaced; no other document changes.
+#[utoipa::path(
+    post,
+    path = "/corpora/{name}/files",
+    params(("name" = String, Path, description = "The name"), Which),
+    request_body(content((UploadForm = "multipart/form-data"), (String = "application/octet-stream"))),
+    responses((status = 200, description = "A line for each step, and the result as the last one", content_type = "application/x-ndjson", body = Step<Progress, AddReport>), (status = 202, description = "With `Prefer: respond-async`: the work goes on by itself", body = Job)),
+)]
 pub(crate) async fn upload(
     Administrator(principal): Administrator,
     State(app): State<Arc<App>>,
@@ -57,8 +72,8 @@ pub(crate) async fn upload(
     };
     let headers = request.headers().clone();
     let upload = match which.path {
-        Some(path) => whole(&app, &path, request).await?,
-        None => parts(&app, request).await?,
+        Some(path) => incoming::whole(&app, &path, request).await?,
+        None => incoming::form(&app, request, FILES_MAX).await?.upload,
     };
     let jobs = app.jobs.clone();
     jobs.run(&principal, &headers, (jobs::Kind::Upload, &name), move |teller| async move {
@@ -67,57 +82,4 @@ pub(crate) async fn upload(
         app.search.catch_up().await?;
         Ok(report)
     })
-}
-
-/// The body as one file.
-async fn whole(app: &App, path: &str, request: Request) -> Result<Upload, ApiError> {
-    let mut upload = app.corpora.begin_upload().await?;
-    upload.begin(path);
-    let mut body = request.into_limited_body().into_data_stream();
-    while let Some(part) = body.next().await {
-        let part: Bytes = part.map_err(|error| broken_body(&error))?;
-        upload.write(&part).await?;
-    }
-    Ok(upload)
-}
-
-/// The files of a form. Fields without a file name are no files and are left alone.
-async fn parts(app: &App, request: Request) -> Result<Upload, ApiError> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.starts_with("multipart/form-data") {
-        return Err(ApiError::invalid(
-            "send files as `multipart/form-data`, or one file as the body with `?path=NAME`",
-        ));
-    }
-    let mut form = Multipart::from_request(request, &()).await.map_err(|error| ApiError::invalid(error.body_text()))?;
-    let mut upload = app.corpora.begin_upload().await?;
-    while let Some(mut field) = form.next_field().await.map_err(|error| broken_form(&error))? {
-        let Some(name) = field.file_name().map(str::to_owned) else { continue };
-        if upload.records() >= FILES_MAX {
-            return Err(ApiError::invalid(format!("an upload has at most {FILES_MAX} files")));
-        }
-        upload.begin(&name);
-        while let Some(part) = field.chunk().await.map_err(|error| broken_form(&error))? {
-            upload.write(&part).await?;
-        }
-    }
-    if upload.records() == 0 { Err(ApiError::invalid("the form has no file")) } else { Ok(upload) }
-}
-
-fn broken_form(error: &MultipartError) -> ApiError {
-    match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ApiError::BodyTooLarge,
-        _ => ApiError::invalid("the form did not arrive whole, or is none"),
-    }
-}
-
-fn broken_body(error: &axum::Error) -> ApiError {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.is::<http_body_util::LengthLimitError>() {
-            return ApiError::BodyTooLarge;
-        }
-        source = error.source();
-    }
-    ApiError::invalid("the body did not arrive whole")
 }

@@ -14,6 +14,7 @@ use serving::{ChatCall, Reply, ReplyEvent, ReplyStream, Written};
 use super::chat::{StreamOptions, logprob};
 use super::choices::{self, CHOICES_MAX, Head, begin, finish, seed_of, usage};
 use super::sampling::WireSampling;
+use super::shape::{TextCompletion, TextRequest};
 use super::wire::{Body, OneOrMany, unknown};
 use crate::App;
 use crate::caller::Caller;
@@ -52,6 +53,13 @@ pub(crate) struct Request {
     rest: Map<String, Value>,
 }
 
+/// A text continued as it stands, without a chat template.
+#[utoipa::path(
+    post,
+    path = "/v1/completions",
+    request_body = TextRequest,
+    responses((status = 200, content((TextCompletion = "application/json"), (String = "text/event-stream")))),
+)]
 pub(crate) async fn complete(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use serving::EmbedCall;
 
+use super::shape::{EmbeddingRequest, Embeddings};
 use super::wire::{Body, OneOrMany, Unknown, unknown};
 use crate::App;
 use crate::caller::Caller;
@@ -45,6 +46,13 @@ enum InputType {
     Passage,
 }
 
+/// Vectors of texts.
+#[utoipa::path(
+    post,
+    path = "/v1/embeddings",
+    request_body = EmbeddingRequest,
+    responses((status = 200, body = Embeddings)),
+)]
 pub(crate) async fn embed(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,

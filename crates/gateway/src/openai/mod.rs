@@ -1,32 +1,47 @@
-//! The OpenAI API: chats, responses, completions, embeddings, models.
+//! The OpenAI API: chats, responses, completions, embeddings, models, files, vector stores.
 
 mod chat;
 mod choices;
 mod completions;
 mod embeddings;
+mod files;
+mod list;
 mod models;
 mod responses;
 mod sampling;
+mod shape;
+mod vector_stores;
 mod wire;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::DefaultBodyLimit;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::routes;
 
 pub(crate) use wire::Body;
 
 use crate::App;
 
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{model}", get(models::show))
-        .route("/v1/chat/completions", post(chat::complete))
-        .route("/v1/completions", post(completions::complete))
-        .route("/v1/embeddings", post(embeddings::embed))
-        .route("/v1/responses", post(responses::create))
-        .route("/v1/responses/{id}", get(responses::show).delete(responses::remove))
-        .route("/v1/responses/{id}/cancel", post(responses::cancel))
-        .route("/v1/responses/{id}/input_items", get(responses::input_items))
+pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
+    let upload = DefaultBodyLimit::max(upload_bytes_max);
+    OpenApiRouter::default()
+        .routes(routes!(models::list))
+        .routes(routes!(models::show))
+        .routes(routes!(chat::complete))
+        .routes(routes!(completions::complete))
+        .routes(routes!(embeddings::embed))
+        .routes(routes!(responses::create))
+        .routes(routes!(responses::show, responses::remove))
+        .routes(routes!(responses::cancel))
+        .routes(routes!(responses::input_items))
+        .routes(routes!(files::list))
+        .routes(routes!(files::create).layer(upload))
+        .routes(routes!(files::show, files::remove))
+        .routes(routes!(files::content))
+        .routes(routes!(vector_stores::list, vector_stores::create))
+        .routes(routes!(vector_stores::show, vector_stores::change, vector_stores::remove))
+        .routes(routes!(vector_stores::search))
+        .routes(routes!(vector_stores::list_files, vector_stores::add_file))
+        .routes(routes!(vector_stores::show_file, vector_stores::remove_file))
 }

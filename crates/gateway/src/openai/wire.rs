@@ -38,7 +38,7 @@ fn place(error: &serde_json::Error) -> String {
 }
 
 /// One text or several.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(untagged)]
 pub(crate) enum OneOrMany {
     One(String),

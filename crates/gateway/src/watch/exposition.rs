@@ -17,6 +17,12 @@ use crate::error::ApiError;
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// The numbers of the house, as Prometheus reads them. For those who keep the house.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((status = 200, content((String = "text/plain; version=0.0.4; charset=utf-8"), (String = "application/openmetrics-text; version=1.0.0; charset=utf-8")))),
+)]
 pub(crate) async fn metrics_for_stewards(
     _: Steward,
     app: State<Arc<App>>,
@@ -38,6 +44,11 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> 
 }
 
 /// The same numbers as JSON, with the last errors: for the console, `dure top`, and whoever has no Prometheus.
+#[utoipa::path(
+    get,
+    path = "/api/v1/metrics",
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn metrics_as_json(_: Steward, State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let mut out = String::new();
     prometheus_text::encode(&mut out, &app.watch.registry).map_err(|error| ApiError::internal(&error))?;

@@ -24,12 +24,25 @@ struct Check {
     reason: Option<&'static str>,
 }
 
+/// Whether the server lives. Needs no key.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    responses((status = 200, body = Value)),
+    security(()),
+)]
 pub(crate) async fn healthz() -> Json<Value> {
     Json(json!({ "status": "ok", "version": env!("CARGO_PKG_VERSION") }))
 }
 
 /// 200 if work may be sent here, 503 with the reasons if not. It looks at nothing itself: strangers may ask as often
 /// as they like.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    responses((status = 200, body = Value), (status = 503, description = "Not ready, with the reasons", body = Value)),
+    security(()),
+)]
 pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     let mut readiness = app.watch.readiness();
     let stopping = *app.stage.borrow() >= Stage::Stopping;

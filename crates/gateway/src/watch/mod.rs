@@ -23,6 +23,9 @@ pub use health::Readiness;
 pub(crate) use request::{ErrorCode, along};
 
 use self::metrics::Metrics;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
 use crate::App;
 
 /// Errors that are remembered for whoever looks.
@@ -77,17 +80,18 @@ impl Watch {
 }
 
 /// What the main address answers.
-pub(crate) fn routes() -> Router<Arc<App>> {
-    health_routes()
-        .route("/metrics", get(exposition::metrics_for_stewards))
-        .route("/api/v1/metrics", get(exposition::metrics_as_json))
+pub(crate) fn doors() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+        .routes(routes!(exposition::metrics_for_stewards))
+        .routes(routes!(exposition::metrics_as_json))
 }
 
 /// What the address answers that the settings set apart for watching.
 pub(crate) fn routes_apart() -> Router<Arc<App>> {
-    health_routes().route("/metrics", get(exposition::metrics))
-}
-
-fn health_routes() -> Router<Arc<App>> {
-    Router::new().route("/healthz", get(health::healthz)).route("/readyz", get(health::readyz))
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(exposition::metrics))
 }

@@ -43,7 +43,9 @@ impl Tenancy {
             person.groups = self.group_ids(tenant, names)?;
         }
         match change.suspended {
-            Some(true) => drop(person.suspended.get_or_insert_with(now)),
+            Some(true) => {
+                person.suspended.get_or_insert_with(now);
+            }
             Some(false) => person.suspended = None,
             None => {}
         }

@@ -22,6 +22,7 @@ pub(crate) use request::StreamOptions;
 use serving::Reply;
 
 use super::choices::{Head, begin};
+use super::shape::{ChatCompletion, ChatRequest};
 use super::wire::Body;
 use crate::App;
 use crate::caller::Caller;
@@ -31,6 +32,13 @@ use crate::stream::server_sent_events;
 /// The number of the turn that a reply is in its conversation.
 const TURN: &str = "x-dure-turn";
 
+/// A chat turn; on a route with records, a cited answer.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    request_body = ChatRequest,
+    responses((status = 200, content((ChatCompletion = "application/json"), (String = "text/event-stream")))),
+)]
 pub(crate) async fn complete(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,

@@ -12,7 +12,7 @@ mod shape;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base::ResponseId;
@@ -24,6 +24,7 @@ use super::wire::Body;
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::input::{Path, Query};
 use crate::stream::named_events;
 use events::Going;
 use request::Request;
@@ -31,6 +32,13 @@ use request::Request;
 const PAGE_USUAL: usize = 20;
 const PAGE_MAX: usize = 100;
 
+/// A response to items, whole or as typed events. Its fields are OpenAI's.
+#[utoipa::path(
+    post,
+    path = "/v1/responses",
+    request_body = Value,
+    responses((status = 200, content((Value = "application/json"), (String = "text/event-stream")))),
+)]
 pub(crate) async fn create(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -51,6 +59,13 @@ pub(crate) async fn create(
     Ok((unknown, Json(going.whole().await?)).into_response())
 }
 
+/// A response that was kept.
+#[utoipa::path(
+    get,
+    path = "/v1/responses/{id}",
+    params(("id" = String, Path, description = "The id"), Wanted),
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn show(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -64,12 +79,20 @@ pub(crate) async fn show(
     Ok(Json(kept.body))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     #[serde(default)]
     stream: bool,
 }
 
+/// Deletes a response that was kept.
+#[utoipa::path(
+    delete,
+    path = "/v1/responses/{id}",
+    params(("id" = String, Path, description = "The id")),
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn remove(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -81,6 +104,12 @@ pub(crate) async fn remove(
 }
 
 /// Only what runs in the background could be cancelled, and nothing does: whoever hangs up ends the work.
+#[utoipa::path(
+    post,
+    path = "/v1/responses/{id}/cancel",
+    params(("id" = String, Path, description = "The id")),
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn cancel(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
@@ -90,18 +119,21 @@ pub(crate) async fn cancel(
     Err(ApiError::invalid("only a response that runs in the background can be cancelled, and none does here"))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     #[serde(default)]
     after: Option<String>,
     #[serde(default)]
     limit: Option<usize>,
     #[serde(default)]
+    #[param(inline)]
     order: Order,
 }
 
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ItemOrder)]
 enum Order {
     Asc,
     /// As in OpenAI's API, the last item comes first.
@@ -110,6 +142,12 @@ enum Order {
 }
 
 /// The items that went into a response.
+#[utoipa::path(
+    get,
+    path = "/v1/responses/{id}/input_items",
+    params(("id" = String, Path, description = "The id"), Page),
+    responses((status = 200, body = Value)),
+)]
 pub(crate) async fn input_items(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
