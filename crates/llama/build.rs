@@ -19,7 +19,8 @@ fn main() -> io::Result<()> {
     let target = profile.join("lib");
     fs::create_dir_all(&target)?;
     copy(&Path::new(&root).join("lib"), &target, |name| name.ends_with(".so.0"))?;
-    copy(Path::new(&backends), &target, |name| name.starts_with("libggml-") && name.ends_with(".so"))?;
+    copy(Path::new(&backends), &target, is_backend)?;
+    remove_others(&target, Path::new(&backends))?;
     println!("cargo:rerun-if-changed={}", Path::new(&backends).display());
     for folder in [profile.to_path_buf(), profile.join("deps"), profile.join("examples")] {
         remove_dangling(&folder)?;
@@ -38,6 +39,21 @@ fn remove_dangling(folder: &Path) -> io::Result<()> {
             .is_some_and(|name| name.ends_with(".so") && (name.starts_with("libllama") || name.starts_with("libggml")));
         if ours && path.is_symlink() && !path.exists() {
             fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_backend(name: &str) -> bool {
+    name.starts_with("libggml-") && name.ends_with(".so")
+}
+
+/// Removes backends of an earlier build that this one has none of: the loader would take them with this engine.
+fn remove_others(folder: &Path, backends: &Path) -> io::Result<()> {
+    for entry in folder.read_dir()? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_backend) && !backends.join(entry.file_name()).exists() {
+            fs::remove_file(entry.path())?;
         }
     }
     Ok(())

@@ -114,6 +114,8 @@ fn build() -> Result<PathBuf> {
     let mut command = house::cargo(arguments.into_iter().chain(["json-render-diagnostics"]));
     // A crate that is compiled in pieces, to be compiled again in pieces, is a slower one.
     command.env("CARGO_INCREMENTAL", "0");
+    // For whatever processor it is carried to.
+    command.env("GGML_THIS_MACHINE", "OFF");
     let mut child = command.stdout(Stdio::piped()).spawn().context("`cargo` cannot be run")?;
     let output = child.stdout.take().context("`cargo` says nothing")?;
     let mut program = None;
