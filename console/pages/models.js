@@ -68,7 +68,7 @@ function Model({ model, memory, changed }) {
   ].filter(Boolean);
   return html`<li class="card">
     <div class="card-text">
-      <h3>${model.title}</h3>
+      <h3>${model.title}${model.default && html`<span class="tag">${t("models.default")}</span>`}</h3>
       <p class="detail"><code>${model.name}</code></p>
       <p class="facts">${facts.map((fact) => html`<span>${fact}</span>`)}</p>
       ${languages.length > 0 && html`<p class="hint">${t("models.languages", { languages: languages.slice(0, 8).map(languageName).join(", ") })}</p>`}

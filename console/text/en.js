@@ -252,6 +252,7 @@ export default {
   "models.here": "Installed",
   "models.catalogue": "Catalogue",
   "models.none": "No model is installed yet.",
+  "models.default": "default",
   "models.kind.chat": "Writes answers",
   "models.kind.embedding": "Finds by meaning",
   "models.parameters": "{n} weights",

@@ -253,6 +253,7 @@ export default {
   "models.here": "설치됨",
   "models.catalogue": "카탈로그",
   "models.none": "아직 설치된 모델이 없습니다.",
+  "models.default": "기본",
   "models.kind.chat": "답변을 씀",
   "models.kind.embedding": "뜻으로 찾음",
   "models.parameters": "가중치 {n} 개",

@@ -52,6 +52,7 @@ impl House {
         let models = Arc::new(models::Models::open(
             Arc::clone(&store),
             models::Config {
+                defaults: vec![settings.models.chat.clone(), settings.models.embedding.clone()],
                 python: settings.models.python.clone(),
                 hugging_face: settings.models.hugging_face.clone(),
                 ..models::Config::default()

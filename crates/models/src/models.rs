@@ -46,6 +46,8 @@ pub const SCHEMA: Schema = Schema {
 pub struct Config {
     /// A catalogue that adds to the built-in one; the data folder's `models.toml` unless set.
     pub catalogue: Option<PathBuf>,
+    /// The models that are used where nobody names one.
+    pub defaults: Vec<String>,
     /// The Python that runs `pip download`.
     pub python: PathBuf,
     /// Where Hugging Face is, or a mirror of it.
@@ -62,6 +64,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             catalogue: None,
+            defaults: Vec::new(),
             python: PathBuf::from("python3"),
             hugging_face: "https://huggingface.co".to_owned(),
             connect_wait_max: Duration::from_secs(15),
@@ -92,6 +95,8 @@ pub struct Listed {
     pub licence: Licence,
     /// Bytes of its file.
     pub size: u64,
+    /// Whether it is used where nobody names a model.
+    pub default: bool,
     /// The catalogue's entry, if it has one.
     #[schema(value_type = Option<Object>)]
     pub entry: Option<Entry>,
@@ -147,9 +152,9 @@ impl Models {
         let mut listed = Vec::new();
         for entry in self.catalogue.entries() {
             let found = here.iter().position(|installed| installed.name == entry.name);
-            listed.push(of_entry(entry, found.map(|index| here.remove(index))));
+            listed.push(self.of_entry(entry, found.map(|index| here.remove(index))));
         }
-        listed.extend(here.into_iter().map(of_installed));
+        listed.extend(here.into_iter().map(|installed| self.of_installed(installed)));
         Ok(listed)
     }
 
@@ -160,9 +165,35 @@ impl Models {
     pub async fn show(&self, name: &str) -> Result<Listed, ModelsError> {
         let installed = self.installed(name).await?;
         match (self.catalogue.get(name), installed) {
-            (Some(entry), installed) => Ok(of_entry(entry, installed)),
-            (None, Some(installed)) => Ok(of_installed(installed)),
+            (Some(entry), installed) => Ok(self.of_entry(entry, installed)),
+            (None, Some(installed)) => Ok(self.of_installed(installed)),
             (None, None) => Err(ModelsError::Unknown { name: name.to_owned() }),
+        }
+    }
+
+    fn of_entry(&self, entry: &Entry, installed: Option<Installed>) -> Listed {
+        Listed {
+            name: entry.name.clone(),
+            kind: entry.kind,
+            title: entry.title.clone(),
+            licence: entry.licence.clone(),
+            size: entry.size,
+            default: self.config.defaults.contains(&entry.name),
+            entry: Some(entry.clone()),
+            installed,
+        }
+    }
+
+    fn of_installed(&self, installed: Installed) -> Listed {
+        Listed {
+            name: installed.name.clone(),
+            kind: installed.kind,
+            title: installed.title.clone(),
+            licence: installed.licence.clone(),
+            size: installed.metadata.file_size,
+            default: self.config.defaults.contains(&installed.name),
+            entry: None,
+            installed: Some(installed),
         }
     }
 
@@ -381,30 +412,6 @@ impl Row {
             title: self.title,
             name: self.name,
         })
-    }
-}
-
-fn of_entry(entry: &Entry, installed: Option<Installed>) -> Listed {
-    Listed {
-        name: entry.name.clone(),
-        kind: entry.kind,
-        title: entry.title.clone(),
-        licence: entry.licence.clone(),
-        size: entry.size,
-        entry: Some(entry.clone()),
-        installed,
-    }
-}
-
-fn of_installed(installed: Installed) -> Listed {
-    Listed {
-        name: installed.name.clone(),
-        kind: installed.kind,
-        title: installed.title.clone(),
-        licence: installed.licence.clone(),
-        size: installed.metadata.file_size,
-        entry: None,
-        installed: Some(installed),
     }
 }
 

@@ -79,9 +79,10 @@ fn list(all: &Value) {
             }
             _ => text(model, "installed/installed_at"),
         };
+        let default = if model.get("default") == Some(&Value::Bool(true)) { ", default" } else { "" };
         rows.push(vec![
             text(model, "name"),
-            text(model, "kind"),
+            format!("{}{default}", text(model, "kind")),
             print::bytes(model.get("size").and_then(Value::as_u64).unwrap_or(0)),
             text(model, "licence/name"),
             installed,
@@ -95,6 +96,7 @@ fn show(model: &Value) {
         ("NAME", "name"),
         ("TITLE", "title"),
         ("KIND", "kind"),
+        ("DEFAULT", "default"),
         ("LICENCE", "licence/name"),
         ("LICENCE TEXT", "licence/url"),
         ("INSTALLED", "installed/installed_at"),
