@@ -176,7 +176,8 @@ def town(tmp_path_factory):
     house.dure("key", "revoke", "revoked")
     document = house.json("corpus", "show", "records")[0]["id"]
     corpus = house.json("corpus", "list")[0]["id"]
-    with house.up() as server:
+    # Whoever makes up requests asks for models, too: nothing is fetched from anywhere.
+    with house.up(models_python="/bin/false", models_hugging_face="http://127.0.0.1:9") as server:
         keeper = {"Authorization": f"Bearer {keys['keeper']}"}
         gone = server.request("PATCH", "/api/v1/people/gone", {"suspended": True}, keeper)
         assert gone.status == 200, gone.body
@@ -343,10 +344,12 @@ def test_the_door_that_is_asked_is_the_door_that_is_judged(town) -> None:
 
 def test_what_the_document_says_holds_for_made_up_requests(town, tmp_path) -> None:
     """schemathesis makes requests from the document, right and wrong ones: no 5xx, no answer that is not as it is
-    described, no door that ignores a missing key. `DURE_SCHEMATHESIS_EXAMPLES` asks for more cases an operation."""
+    described, no door that ignores a missing key. `DURE_SCHEMATHESIS_CASES` asks for at least so many."""
     key = town.house.key("fuzz-" + uuid.uuid4().hex[:8], "--administrator")
-    examples = os.environ.get("DURE_SCHEMATHESIS_EXAMPLES", "4")
-    seconds = os.environ.get("DURE_SCHEMATHESIS_SECONDS", "60")
+    cases = int(os.environ.get("DURE_SCHEMATHESIS_CASES", "1000"))
+    # Half of them come from the document's own bounds, whatever is asked for; the rest is made up for each operation.
+    examples = max(4, cases // len(town.operations()))
+    seconds = max(60, cases // 20)
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
     command = [
         str(Path(sys.executable).parent / "schemathesis"),
@@ -359,13 +362,13 @@ def test_what_the_document_says_holds_for_made_up_requests(town, tmp_path) -> No
         "--phases",
         "examples,coverage,fuzzing",
         "--max-examples",
-        examples,
+        str(examples),
         "--max-time",
-        seconds,
+        str(seconds),
         "--seed",
         "20261125",
         "--workers",
-        "2",
+        "1",
         "--request-timeout",
         "30",
         "--suppress-health-check",
@@ -378,6 +381,9 @@ def test_what_the_document_says_holds_for_made_up_requests(town, tmp_path) -> No
         "--report-json-path",
         str(tmp_path / "report.json"),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=int(seconds) * 3 + 120, cwd=tmp_path)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds * 3 + 120, cwd=tmp_path)
     assert town.server.healthy()
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    made = re.search(r"(\d[\d,]*) generated", done.stdout)
+    assert made and int(made[1].replace(",", "")) >= cases, done.stdout[-1000:]
+    print(made[0])

@@ -1,12 +1,21 @@
 """Who may ask: hostile keys, every carrier at every door, another tenant's ids, a start without keys.
 
-The rows A1, A3, A5 and A8 of the threats that gateways are known to have fallen to.
+The rows A1 and A3 to A9 of the threats that gateways are known to have fallen to.
 """
 
 import base64
+import contextlib
+import http.client
+import json
 import os
+import random
+import re
+import socket
 import stat
+import statistics
+import time
 import uuid
+from collections.abc import Iterator
 
 import pytest
 from house import House, Server, eventually
@@ -84,11 +93,25 @@ REFUSED = {
     "api-key": lambda key: ({"api-key": key}, ""),
     "bare": lambda key: ({"Authorization": key}, ""),
     "basic": lambda key: ({"Authorization": "Basic " + base64.b64encode(f":{key}".encode()).decode()}, ""),
+    "basic with the key as a name": lambda key: (
+        {"Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()},
+        "",
+    ),
     "basic with the key as it is": lambda key: ({"Authorization": f"Basic {key}"}, ""),
     "token": lambda key: ({"Authorization": f"Token {key}"}, ""),
     "cookie": lambda key: ({"Cookie": f"key={key}; Authorization=Bearer {key}"}, ""),
     "query": lambda key: ({}, f"key={key}&api_key={key}&access_token={key}"),
-    "websocket": lambda key: ({"Sec-WebSocket-Protocol": f"openai-insecure-api-key.{key}", "Upgrade": "websocket"}, ""),
+    "query with the names of headers": lambda key: ({}, f"authorization=Bearer%20{key}&x-api-key={key}"),
+    "websocket": lambda key: (
+        {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Protocol": f"realtime, openai-insecure-api-key.{key}",
+        },
+        "",
+    ),
     "proxy": lambda key: ({"Proxy-Authorization": f"Bearer {key}"}, ""),
     "forwarded": lambda key: ({"X-Forwarded-Authorization": f"Bearer {key}"}, ""),
     "bearer and x-api-key": lambda key: ({"Authorization": f"Bearer {key}", "x-api-key": key}, ""),
@@ -114,6 +137,30 @@ def test_every_carrier_gets_one_answer_at_every_door(served, door) -> None:
     statuses = {name: answer.status for name, answer in answers.items()}
     assert len(set(statuses.values())) == 1, statuses
     assert 401 not in statuses.values(), statuses
+
+
+def operations(server: Server, **names: str) -> list[tuple[str, str, list[str]]]:
+    """Every operation of the API's own document but the open ones, with something in the place of each name, and what
+    it takes behind the `?`. What is added to the program later is in here, too."""
+    found = []
+    for path, item in server.request("GET", "/openapi.json").json()["paths"].items():
+        filled = re.sub(r"\{(\w+)\}", lambda place: names.get(place[1], "nothing"), path)
+        for method, operation in item.items():
+            taken = [one["name"] for one in operation.get("parameters", []) if one["in"] == "query"]
+            if path not in ("/healthz", "/readyz"):
+                found.append((method.upper(), filled, taken))
+    assert len(found) > 70, found
+    return found
+
+
+def test_no_other_carrier_opens_any_operation(served) -> None:
+    """The highest key of all, carried in any way but the two that are known, is no key anywhere."""
+    house, server, _ = served
+    secret = (house.data / "operator.key").read_text()
+    for method, path, _ in [*operations(server), ("POST", "/mcp", [])]:
+        for name, carrier in REFUSED.items():
+            answer = knock(server, (method, path, None), carrier, secret)
+            assert answer.status == 401, f"{method} {path} by {name}: {answer.status} {answer.body[:200]}"
 
 
 def test_a_key_that_is_no_operators_changes_nothing_of_the_house(served) -> None:
@@ -158,6 +205,18 @@ def test_a_hostile_key_gets_a_constant_answer(served, name) -> None:
     assert server.healthy()
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_key_in_its_other_header_gets_the_same(served, name) -> None:
+    _, server, _ = served
+    value = HOSTILE[name].removeprefix(b"Bearer").removeprefix(b" ")
+    lines = [b"GET /api/v1/me HTTP/1.1", b"Host: " + server.address.encode(), b"x-api-key: " + value, b"Connection: close"]
+    answer = server.raw(b"\r\n".join([*lines, b"", b""]))
+    statuses = (b"HTTP/1.1 401", b"HTTP/1.1 400", b"HTTP/1.1 431")
+    assert answer.startswith(statuses) or (name == "a megabyte" and answer == b""), answer[:300]
+    assert not any(word in answer.decode("utf-8", "replace").lower() for word in NEVER_SQL), answer
+    assert server.healthy()
+
+
 def test_refusals_of_keys_are_one_shape(served) -> None:
     """Whether a key is malformed, unknown, or right but for its secret, the answer is byte for byte the same."""
     _, server, key = served
@@ -187,6 +246,75 @@ def test_another_hosts_name_is_not_answered_to(served) -> None:
     assert server.request("GET", "/v1/models", headers={**bearer, "Host": "evil.example"}).status == 403
     assert server.request("GET", "/v1/models", headers={**bearer, "Origin": "https://evil.example"}).status == 403
     assert server.request("GET", "/v1/models", headers={**bearer, "Origin": server.url}).status == 200
+
+
+def test_two_hosts_or_origins_are_none(served) -> None:
+    """Whoever stands in front could judge the other one (RFC 9112, section 3.2)."""
+    _, server, key = served
+    ours, evil = server.address, "evil.example"
+    for first, second in [(ours, evil), (evil, ours), (ours, ours)]:
+        for name, before in [("Host", ""), ("Origin", f"Host: {ours}\r\n")]:
+            scheme = "" if name == "Host" else "http://"
+            both = f"{name}: {scheme}{first}\r\n{name}: {scheme}{second}\r\n"
+            head = f"GET /v1/models HTTP/1.1\r\n{before}{both}Authorization: Bearer {key}\r\nConnection: close\r\n\r\n"
+            answer = server.raw(head.encode())
+            assert re.match(rb"HTTP/1.1 40[03] ", answer), (both, answer[:100])
+
+
+def test_no_operation_is_answered_under_another_name(served) -> None:
+    """With the operator's own key, from a page of another site: the name is judged before the key, at every door."""
+    house, server, _ = served
+    key = {"Authorization": f"Bearer {(house.data / 'operator.key').read_text()}"}
+    pages = [(method, path, []) for method, path in [("POST", "/mcp"), ("GET", "/"), ("GET", "/docs"), ("GET", "/nothing")]]
+    open_ones = [("GET", path, []) for path in ("/healthz", "/readyz", "/openapi.json")]
+    for method, path, _ in [*operations(server), *pages, *open_ones]:
+        for evil in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+            answer = server.request(method, path, None, {**key, **evil})
+            assert answer.status == 403, f"{method} {path} {evil}: {answer.status} {answer.body[:200]}"
+
+
+def test_it_listens_on_loopback_unless_told_otherwise(house: House) -> None:
+    house.key("first")
+    settings = {one["name"]: one for one in house.json("doctor")["settings"]}
+    listen = settings["server.listen"]
+    assert listen["from"] == "default" and listen["value"].startswith("127.0.0.1:"), listen
+    assert settings["metrics.listen"]["value"] == "", "what needs no key has no address of its own"
+
+
+def welch(one: list[float], other: list[float]) -> float:
+    spread = statistics.variance(one) / len(one) + statistics.variance(other) / len(other)
+    return (statistics.mean(one) - statistics.mean(other)) / spread**0.5
+
+
+def test_how_much_of_a_key_is_right_cannot_be_timed(served) -> None:
+    """Keys that are wrong at the secret's beginning, and keys that are wrong at its end, in an order by chance on one
+    connection. What the machine does meanwhile meets both alike, so the measure has no bound in time."""
+    _, server, key = served
+    early, late = list(key), list(key)
+    # Behind `dure_` and the id's 22 letters the secret begins; its last letter does not stand for six whole bits.
+    early[27] = "A" if key[27] != "A" else "B"
+    late[-2] = "A" if key[-2] != "A" else "B"
+    order = [0, 1] * 2_000
+    random.Random(20261125).shuffle(order)
+    requests = [
+        f"GET /v1/models HTTP/1.1\r\nHost: {server.address}\r\nAuthorization: Bearer {''.join(tried)}\r\n\r\n".encode()
+        for tried in (early, late)
+    ]
+    taken = ([], [])
+    with socket.create_connection((server.host, server.port), timeout=30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for which in order:
+            begun = time.perf_counter()
+            connection.sendall(requests[which])
+            answer = connection.recv(65536)
+            taken[which].append(time.perf_counter() - begun)
+            assert answer.startswith(b"HTTP/1.1 401"), answer[:100]
+    # What the machine did in between is longer than anything that a comparison takes.
+    bound = sorted(taken[0] + taken[1])[int(len(order) * 0.9)]
+    wrong_early, wrong_late = ([time for time in times if time < bound] for times in taken)
+    assert abs(welch(wrong_early, wrong_late)) < 4.5
+    slower = [time + statistics.stdev(wrong_late) / 3 for time in wrong_late]
+    assert abs(welch(wrong_early, slower)) > 4.5, "the measure would see a third of what is chance"
 
 
 @pytest.fixture(scope="module")
@@ -272,6 +400,20 @@ def test_a_page_of_a_billion_is_no_more_than_a_page(two_tenants) -> None:
     assert server.healthy()
 
 
+def test_no_list_has_a_page_of_a_billion(two_tenants) -> None:
+    """Every list that the document describes, asked by whoever may see the most."""
+    house, server, _ = two_tenants
+    headers = {"Authorization": f"Bearer {(house.data / 'operator.key').read_text()}", "x-dure-tenant": "one"}
+    store = house.json("corpus", "list", "--tenant", "one")[0]["id"]
+    lists = [path for _, path, taken in operations(server, name="records", store=store) if "limit" in taken]
+    assert len(lists) > 12, lists
+    for path in lists:
+        for limit in ("1000000000", "0", "-1", "99999999999999999999"):
+            answer = server.request("GET", f"{path}?limit={limit}", headers=headers)
+            assert answer.status == 400, f"{path} {limit}: {answer.status} {answer.body[:200]}"
+            assert answer.json()["error"]["code"] == "invalid_value"
+
+
 def test_a_revoked_key_is_refused_at_once(two_tenants) -> None:
     house, server, _ = two_tenants
     key = house.key("leaver", "--tenant", "one")
@@ -279,6 +421,109 @@ def test_a_revoked_key_is_refused_at_once(two_tenants) -> None:
     assert server.request("GET", "/v1/models", headers=bearer).status == 200
     house.dure("key", "revoke", "leaver", "--tenant", "one")
     assert server.request("GET", "/v1/models", headers=bearer).status == 401
+
+
+class Held:
+    """A connection of its own that stays open, for one door and one of the carriers that are accepted."""
+
+    def __init__(self, server: Server, carrier: str, key: str, door: tuple):
+        self.connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+        self.headers, _ = ACCEPTED[carrier](key)
+        self.door = door
+
+    def status(self) -> int:
+        method, path, body = self.door
+        headers = {**self.headers, "Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        self.connection.request(method, path, body=json.dumps(body) if body is not None else None, headers=headers)
+        answer = self.connection.getresponse()
+        answer.read()
+        return answer.status
+
+
+CLOSED = ("POST", "/api/v1/corpora/closed/search", FIND)
+AT_WORK = [
+    CLOSED,
+    ("GET", "/v1/models", None),
+    ("POST", "/v1/chat/completions", CHAT),
+    ("GET", "/api/v1/conversations", None),
+    ("POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
+]
+
+
+@contextlib.contextmanager
+def member(two_tenants, name: str) -> Iterator[tuple[list[Held], object]]:
+    """Somebody in the group that reads `closed`, at work at each door by every carrier; and what changes this person."""
+    house, server, _ = two_tenants
+    house.dure("person", "create", name, "--group", "board", "--tenant", "one")
+    key = house.key(name, "--person", name, "--tenant", "one")
+    keeper = {"Authorization": f"Bearer {(house.data / 'operator.key').read_text()}", "x-dure-tenant": "one"}
+
+    def change(**what) -> None:
+        answer = server.request("PATCH", f"/api/v1/people/{name}", what, keeper)
+        assert answer.status == 200, answer.body
+
+    with contextlib.ExitStack() as all_of_them:
+        held = [Held(server, carrier, key, door) for carrier in ACCEPTED for door in AT_WORK]
+        for one in held:
+            all_of_them.callback(one.connection.close)
+        assert [one.status() for one in held] == [200] * len(held)
+        yield held, change
+
+
+def test_a_suspended_person_is_refused_within_a_second_by_every_carrier(two_tenants) -> None:
+    """Also on a connection that was open before, which is where an agent or a browser is."""
+    with member(two_tenants, "sora") as (held, change):
+        change(suspended=True)
+        begun = time.monotonic()
+        first = held[1].status()
+        assert first == 401 and time.monotonic() - begun < 1, first
+        assert {one.status() for one in held if one is not held[1]} == {401}
+        change(suspended=False)
+        for one in held:
+            # What was refused with its body unread has lost its connection.
+            one.connection.close()
+        assert {one.status() for one in held} == {200}
+
+
+def ended(server: Server, key: str, end) -> tuple[str, float]:
+    """What a stream that would go on for minutes says at last, once `end` was called in its midst, and how long after."""
+    body = {"model": "fake", "messages": [{"role": "user", "content": "word " * 900}], "stream": True}
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=20)
+    try:
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        while b"word" not in answer.readline():
+            pass
+        end()
+        begun = time.monotonic()
+        rest = answer.read().decode()
+        return rest.strip().splitlines()[-1], time.monotonic() - begun
+    finally:
+        connection.close()
+
+
+def test_a_stream_ends_when_its_key_does(house: House) -> None:
+    """Within moments, with a last whole event that says why; another's stream goes on."""
+    house.dure("person", "create", "sora")
+    keys = {name: house.key(name, *options) for name, options in [("one", ["--person", "sora"]), ("two", [])]}
+    with house.up(engine_fake_tokens_a_second=5) as server:
+        operator = {"Authorization": f"Bearer {(house.data / 'operator.key').read_text()}"}
+        ends = {
+            "one": lambda: server.request("PATCH", "/api/v1/people/sora", {"suspended": True}, operator),
+            "two": lambda: server.request("DELETE", "/api/v1/keys/two", headers=operator),
+        }
+        for name, end in ends.items():
+            last, seconds = ended(server, keys[name], end)
+            assert json.loads(last.removeprefix("data: "))["error"]["code"] == "invalid_api_key", last
+            assert seconds < 5
+
+
+def test_whoever_leaves_a_group_reads_its_records_no_longer(two_tenants) -> None:
+    with member(two_tenants, "narae") as (held, change):
+        change(groups=[])
+        for one in held:
+            assert one.status() == (404 if one.door == CLOSED else 200), one.door
 
 
 def test_without_a_key_nothing_starts(house: House) -> None:
@@ -319,10 +564,46 @@ def test_settings_that_cannot_be_read_stop_everything(house: House, tmp_path, ho
     assert "settings" in message, message
 
 
-def test_an_operators_secret_that_cannot_be_read_stops_everything(house: House) -> None:
+@pytest.mark.parametrize("how", ["short", "empty", "no text", "a folder", "not readable"])
+def test_an_operators_secret_that_cannot_be_read_stops_everything(house: House, how: str) -> None:
+    """Above all it is not taken for one that was never made."""
     house.key("first")
-    (house.data / "operator.key").write_text("short")
+    secret = house.data / "operator.key"
+    secret.unlink(missing_ok=True)
+    match how:
+        case "short":
+            secret.write_text("short")
+        case "empty":
+            secret.write_text("")
+        case "no text":
+            secret.write_bytes(b"\xff" * 64)
+        case "a folder":
+            secret.mkdir()
+        case "not readable":
+            # To root, too: there is nothing at the end of it.
+            secret.symlink_to(secret)
     assert "operator.key" in house.refuses("up", "--listen", "127.0.0.1:0")
+
+
+def test_a_database_that_cannot_be_read_stops_everything(house: House) -> None:
+    """One that is gone knows no key, and one that is none is not begun anew."""
+    house.key("first")
+    for beside in house.data.glob("dure.db*"):
+        beside.unlink()
+    (house.data / "dure.db").write_bytes(b"\xff" * 8192)
+    assert "database" in house.refuses("up", "--listen", "127.0.0.1:0")
+    (house.data / "dure.db").unlink()
+    assert "key" in house.refuses("up", "--listen", "127.0.0.1:0")
+
+
+def test_empty_settings_open_nothing(house: House) -> None:
+    house.data.mkdir(mode=0o700)
+    (house.data / "settings.toml").write_text("")
+    assert "key" in house.refuses("up", "--listen", "127.0.0.1:0")
+    house.key("first")
+    with house.up() as server:
+        for method, path, _ in operations(server):
+            assert server.request(method, path).status == 401, f"{method} {path}"
 
 
 def test_what_is_secret_is_its_owners_alone(house: House) -> None:

@@ -1,10 +1,12 @@
-"""The door under stress: hostile heads and bodies, slow peers, many at once. Rows E1 and E2 of the threats, and A2.
+"""The door under stress: hostile heads and bodies, slow peers, many at once. Rows A2, C2, E1 and E2 of the threats.
 
 No test here asserts how long anything takes, but that somebody else is answered meanwhile.
 """
 
 import contextlib
 import json
+import random
+import re
 import select
 import socket
 import threading
@@ -137,6 +139,19 @@ TOO_MUCH = {
     "a name that is no name": {"model": "\0", "messages": CHAT["messages"]},
     "a name of a megabyte": {"model": "x" * (1 << 20), "messages": CHAT["messages"]},
     "a format that is none": say("x", response_format={"type": "xml"}),
+    "a picture of 5,000 frames": {
+        "model": "fake",
+        "messages": [
+            {
+                "role": "user",
+                "content": [{"type": "image_url", "image_url": {"url": "data:video/jpeg;base64," + "/9j/4AAQ," * 5000}}],
+            }
+        ],
+    },
+    "a tool without a name": say("x", tools=[{"type": "function", "function": {"name": ""}}]),
+    "a tool whose name is a path": say("x", tools=[{"type": "function", "function": {"name": "../f"}}]),
+    "a tool whose name is long": say("x", tools=[{"type": "function", "function": {"name": "f" * 10**5}}]),
+    "a tool of another type": say("x", tools=[{"type": "mcp", "server_url": "http://127.0.0.1:9"}]),
 }
 
 
@@ -145,6 +160,43 @@ def test_what_is_out_of_bounds_is_refused_in_openais_shape(served, name) -> None
     _, server, key = served
     answer = server.request("POST", "/v1/chat/completions", TOO_MUCH[name], bearer(key))
     assert answer.status in (400, 404), f"{name}: {answer.status} {answer.body[:200]}"
+    is_an_error(answer.body, answer.status)
+    assert server.healthy()
+
+
+# What is bounded at one door is bounded at its twins.
+TWINS = {
+    "n of a billion": ("/v1/completions", {"prompt": "x", "n": 10**9}),
+    "best_of a billion": ("/v1/completions", {"prompt": "x", "best_of": 10**9}),
+    "logprobs of a million": ("/v1/completions", {"prompt": "x", "logprobs": 10**6}),
+    "an empty prompt": ("/v1/completions", {"prompt": ""}),
+    "100,000 prompts": ("/v1/completions", {"prompt": ["x"] * 10**5}),
+    "100,000 stops": ("/v1/completions", {"prompt": "x", "stop": ["x"] * 10**5}),
+    "a temperature below zero": ("/v1/completions", {"prompt": "x", "temperature": -1}),
+    "100,000 texts": ("/v1/embeddings", {"input": ["x"] * 10**5}),
+    "an empty text": ("/v1/embeddings", {"input": ""}),
+    "no text": ("/v1/embeddings", {"input": []}),
+    "a billion dimensions": ("/v1/embeddings", {"input": "x", "dimensions": 10**9}),
+    "100,000 items": ("/v1/responses", {"input": [{"role": "user", "content": "x"}] * 10**5}),
+    "a temperature of 1e308": ("/v1/responses", {"input": "x", "temperature": 1e308}),
+    "likelihoods of a million": (
+        "/v1/responses",
+        {"input": "x", "top_logprobs": 10**6, "include": ["message.output_text.logprobs"]},
+    ),
+    "fewer than no tokens": ("/v1/responses", {"input": "x", "max_output_tokens": -1}),
+    "10,000 tools": (
+        "/v1/responses",
+        {"input": "x", "tools": [{"type": "function", "name": f"f{number}", "parameters": {}} for number in range(10**4)]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_what_is_out_of_bounds_is_refused_by_the_twins_too(served, name) -> None:
+    _, server, key = served
+    path, fields = TWINS[name]
+    answer = server.request("POST", path, {"model": "fake", **fields}, bearer(key))
+    assert answer.status == 400, f"{name}: {answer.status} {answer.body[:200]}"
     is_an_error(answer.body, answer.status)
     assert server.healthy()
 
@@ -171,6 +223,19 @@ ODD = {
             }
         ],
     ),
+    **{
+        f"a tool with {name}": say("x", tools=[{"type": "function", "function": {"name": "f", "parameters": value}}])
+        for name, value in {
+            "a type that is a number": {"type": 7},
+            "a type that nobody knows": {"type": "nothing"},
+            "types of which one is a number": {"type": ["string", 7]},
+            "a pattern that is a number": {"type": "string", "pattern": 7},
+            "a pattern that is never closed": {"type": "string", "pattern": "(" * 10**4},
+            "a pattern that backtracks": {"type": "string", "pattern": "(a+)+$"},
+            "a billion items": {"type": "array", "minItems": 10**9, "maxItems": 10**9},
+            "a text for a schema": "x",
+        }.items()
+    },
     "logprobs of a million": say("x", logprobs=True, top_logprobs=10**6),
     "best_of a million": say("x", best_of=10**6),
     "a bias of 300,000 tokens": say("x", logit_bias={str(number): 1 for number in range(300_000)}),
@@ -190,6 +255,49 @@ def test_what_is_odd_is_answered_whole_or_refused(served, name) -> None:
         is_an_error(answer.body, answer.status)
     assert len(answer.headers.get("x-dure-warning", "")) < 1000
     assert server.healthy()
+
+
+# --- C2 and E4: what goes into a template, and whose cache is used, is nobody's to say in a request.
+
+INTERNALS = {
+    "kwargs named like the template's own": ("chat_template_kwargs", {"tokenize": True, "messages": [], "tools": None}),
+    "kwargs that end the prompt early": ("chat_template_kwargs", {"add_generation_prompt": False, "bos_token": "x"}),
+    "kwargs without a name": ("chat_template_kwargs", {"": 1, "__class__": {"__mro__": []}}),
+    "kwargs that are pairs": ("chat_template_kwargs", [[1, 2], [None, True]]),
+    "kwargs that are a number": ("chat_template_kwargs", 7),
+    "a template": ("chat_template", "{% for i in range(10**9) %}x{% endfor %}"),
+    "an end that is not wanted": ("add_generation_prompt", False),
+    "an answer that is begun": ("continue_final_message", True),
+    "documents": ("documents", [{"title": "x", "text": "y"}]),
+    "a cache's salt": ("cache_salt", "another-tenants"),
+    "a cache's name": ("prompt_cache_key", "another-tenants"),
+}
+
+
+@pytest.mark.parametrize("name", INTERNALS)
+def test_what_is_meant_for_the_inside_is_named_and_changes_nothing(served, name) -> None:
+    """The prompt has as many tokens, and the answer the same words, as without it."""
+    _, server, key = served
+    field, value = INTERNALS[name]
+    for path, body in [
+        ("/v1/chat/completions", CHAT),
+        ("/v1/completions", {"model": "fake", "prompt": "hello"}),
+        ("/v1/responses", {"model": "fake", "input": "hello", "store": False}),
+    ]:
+        plain = server.request("POST", path, body, bearer(key))
+        answer = server.request("POST", path, {**body, field: value}, bearer(key))
+        assert (plain.status, answer.status) == (200, 200), answer.body
+        assert f"`{field}`" in answer.headers["x-dure-warning"]
+        assert answer.json()["usage"] == plain.json()["usage"], path
+        for part in ("choices", "output"):
+            assert words(answer.json().get(part)) == words(plain.json().get(part)), path
+    unnamed = json.dumps({**CHAT, field: "HERE"}).encode().replace(b'"HERE"', b'{1: true, null: 2}')
+    assert server.request("POST", "/v1/chat/completions", unnamed, bearer(key)).status == 400, "names that are no texts"
+
+
+def words(parts: object) -> str:
+    """What is said in an answer, without the ids that each has of its own."""
+    return re.sub(r'"(id|item_id)": "[^"]*"', "", json.dumps(parts))
 
 
 def test_a_body_of_two_gigabytes_is_refused_before_it_comes(served) -> None:
@@ -267,6 +375,67 @@ def test_an_old_client_cannot_hide_one_either(served) -> None:
     assert server.healthy()
 
 
+CHAT_BYTES = json.dumps(CHAT).encode()
+LENGTH = b"%x" % len(CHAT_BYTES)
+CHUNKS = {
+    "an extension that ends a line": LENGTH + b";a\n" + HIDDEN + b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "an extension with half a line's end": LENGTH + b";a\rb\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "an extension of a megabyte": LENGTH + b";" + b"a" * (1 << 20) + b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "a thousand extensions": b"1;" + b"x" * 1000 + b"\r\n " + b"\r\n1;" * 1000,
+    "lines that end in half": LENGTH + b"\n" + CHAT_BYTES + b"\n0\n\n",
+    "a length with a sign": b"+" + LENGTH + b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "a length below zero": b"-" + LENGTH + b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "a length as programs write it": b"0x" + LENGTH + b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "a length behind spaces": b"  " + LENGTH + b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "a length that is too long": b"10000000000000000" + LENGTH + b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "no length": b"\r\n" + CHAT_BYTES + b"\r\n0\r\n\r\n",
+    "more than the length": LENGTH + b"\r\n" + CHAT_BYTES + b"XX0\r\n\r\n",
+    "100,000 lines at the end": LENGTH
+    + b"\r\n"
+    + CHAT_BYTES
+    + b"\r\n0\r\n"
+    + b"".join(b"X-%d: y\r\n" % number for number in range(10**5))
+    + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("name", CHUNKS)
+def test_no_chunk_hides_a_second_request(served, name) -> None:
+    _, server, key = served
+    answer = server.raw(head(server, key, "Transfer-Encoding: chunked") + CHUNKS[name] + HIDDEN, timeout=2)
+    assert answer.startswith(b"HTTP/1.1 400"), answer[:200]
+    assert answer.count(b"HTTP/1.1 ") == 1 and b'"status":"ok"' not in answer, answer[:500]
+    assert server.healthy()
+
+
+def test_chunks_that_are_right_end_where_they_say(served) -> None:
+    """Short extensions and lines at the end are allowed, change nothing, and name nobody else."""
+    _, server, key = served
+    chunks = LENGTH + b';a=b;c="d"\r\n' + CHAT_BYTES + b"\r\n0\r\nAuthorization: Bearer x\r\nContent-Length: 9\r\n\r\n"
+    answer = server.raw(head(server, key, "Transfer-Encoding: chunked") + chunks + HIDDEN, timeout=2)
+    assert answer.count(b"HTTP/1.1 200") == 2 and answer.count(b'"status":"ok"') == 1, answer[:500]
+
+
+def test_no_other_protocol_is_spoken(served) -> None:
+    """Neither HTTP/2 nor a WebSocket: what bounds the one protocol would have to be said again for each other."""
+    _, server, key = served
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0" * 1000
+    answer = server.raw(preface, timeout=2)
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400"), answer[:200]
+    for lines in [
+        ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"],
+        [
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        ],
+    ]:
+        answer = server.raw(head(server, key, *lines, method="GET", path="/v1/models"), timeout=2)
+        assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400")) and b" 101 " not in answer, answer[:200]
+    assert server.healthy()
+
+
 # --- A2: the route that is asked who asks is the route that answers.
 
 SPELLINGS = [
@@ -318,6 +487,35 @@ def test_no_spelling_of_an_address_gets_past_the_question_who_asks(served) -> No
         # With a key that may not: no spelling gives more than the plain one, which is nothing.
         status, body = ask(server, target, here, f"Authorization: Bearer {key}")
         assert status in (400, 403, 404), f"{target}: {status} {body[:200]}"
+
+
+PIECES = [
+    *["/", "//", "/.", "/..", "/../", "/./", ";", ";x=y", "?", "?a=/healthz", "\\", "%2e", "%2e%2e", "%2f", "%5c", "%00", "%09"],
+    *["api", "v1", "API", "V1", "%61pi", "keys", "k%65ys", "models", "me", "mcp", "healthz", "docs", "metrics", "admin", "."],
+]
+OPEN = {"/", "/healthz", "/readyz", "/docs", "/openapi.json"}
+
+
+def test_made_up_addresses_are_judged_as_they_are_routed(served) -> None:
+    """Of addresses made by chance: where there is a door, it asks who asks; where there is none, a key makes none; and
+    what is open without a key is open under its own plain name alone."""
+    _, server, key = served
+    here = f"Host: {server.address}"
+    chance = random.Random(20261125)
+    closed = 0
+    for _ in range(1500):
+        start = chance.choice(["/", "/api/v1/", "/api/v1/keys", "/api/v1/me", "/v1/models", "/mcp", "/healthz"])
+        target = start + "".join(chance.choices(PIECES, k=chance.randint(0, 4)))
+        without, _ = ask(server, target, here)
+        with_key, body = ask(server, target, here, f"Authorization: Bearer {key}")
+        if without == 401:
+            closed += 1
+            assert with_key != 401, f"{target}: the door knows another key"
+        else:
+            assert with_key == without, f"{target}: {without} without a key, {with_key} with one: {body[:200]}"
+        if without < 400:
+            assert target.split("?")[0] in OPEN, f"{target} is open: {without}"
+    assert closed > 20, "too few of the made-up addresses found a door"
 
 
 def test_headers_of_proxies_change_neither_the_route_nor_who_asks(served) -> None:

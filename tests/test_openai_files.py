@@ -87,6 +87,20 @@ def test_a_file_that_cannot_be_read_fails_and_says_why(clients) -> None:
     client.vector_stores.delete(store.id)
 
 
+@pytest.mark.parametrize("name", ["page.html", "picture.svg", "<img src=x onerror=hit()>.md", "x.md\r\nContent-Type: text/html"])
+def test_a_file_that_a_browser_would_run_comes_back_to_be_saved(clients, name: str) -> None:
+    """Whatever it is called and holds: as bytes, to be saved, its kind not to be guessed, kept by nobody on the way."""
+    client = clients["plain"]
+    content = b"<svg xmlns='http://www.w3.org/2000/svg' onload='hit()'><script>hit()</script></svg>"
+    file = client.files.create(file=(name, content), purpose="user_data")
+    answer = client.files.with_raw_response.content(file.id)
+    assert answer.content == content
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.headers["content-disposition"] == "attachment"
+    assert answer.headers["x-content-type-options"] == "nosniff" and answer.headers["cache-control"] == "no-store"
+    client.files.delete(file.id)
+
+
 def test_files_and_stores_are_their_owners(clients) -> None:
     keeper, plain = clients["keeper"], clients["plain"]
     file = plain.files.create(file=("mine.md", TEXT), purpose="user_data")

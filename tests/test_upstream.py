@@ -301,6 +301,50 @@ def test_no_caller_chooses_where_a_request_goes(shared, fields: dict) -> None:
     assert upstream.seen()["requests"] == before
 
 
+TWINS = [
+    ("/v1/completions", {"model": "good", "prompt": TEXT}),
+    ("/v1/embeddings", {"model": "vectors", "input": TEXT}),
+    ("/v1/responses", {"model": "good", "input": TEXT}),
+]
+CHOICES = ["api_base", "api_key", "api_version", "base_url", "custom_llm_provider", "extra_headers", "headers", "upstream"]
+
+
+@pytest.mark.parametrize("path", [path for path, _ in TWINS])
+def test_no_twin_lets_a_caller_choose_either(shared, path: str) -> None:
+    _, server, key, upstream = shared
+    before = upstream.seen()["requests"]
+    with trap() as elsewhere:
+        for field in CHOICES:
+            given = {**dict(TWINS)[path], field: f"http://{elsewhere.address}/v1"}
+            refused = post(server, key, given, path)
+            assert refused.status == 400 and refused.json()["error"]["param"] == field, refused.body
+        assert elsewhere.is_untouched()
+    assert upstream.seen()["requests"] == before
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_what_names_an_address_deeper_down_is_never_fetched(shared, path: str) -> None:
+    """In metadata, in tools, in a schema, in a picture: refused, or carried along as text; nobody goes there."""
+    _, server, key, _ = shared
+    body = {"/v1/responses": {"input": TEXT}}.get(path, {"messages": [{"role": "user", "content": TEXT}]})
+    function = {"name": "f", "parameters": {"$ref": "http://{trap}/schema"}}
+    with trap() as elsewhere:
+        for fields in [
+            {"metadata": {"api_base": "http://{trap}/v1", "base_url": "http://{trap}/v1"}},
+            {"user": "http://{trap}/v1"},
+            {"tools": [{"type": "mcp", "server_label": "x", "server_url": "http://{trap}/mcp"}]},
+            {"tools": [{"type": "function", "function": {**function, "url": "http://{trap}"}, **function}]},
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"$ref": "http://{trap}/s"}}}},
+            {"text": {"format": {"type": "json_schema", "name": "s", "schema": {"$ref": "http://{trap}/s"}}}},
+            {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://{trap}/p"}}]}]},
+            {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "http://{trap}/p"}]}]},
+        ]:
+            given = json.loads(json.dumps({"model": "good", **body, **fields}).replace("{trap}", elsewhere.address))
+            answer = post(server, key, given, path)
+            assert answer.status in (200, 400), (fields, answer.body)
+        assert elsewhere.is_untouched()
+
+
 def test_no_header_chooses_where_a_request_goes(shared) -> None:
     _, server, key, upstream = shared
     with trap() as elsewhere:

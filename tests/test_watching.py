@@ -4,6 +4,9 @@ import contextlib
 import json
 import re
 import socket
+import sqlite3
+import time
+from pathlib import Path
 
 import pytest
 from house import REPOSITORY, House, Server, eventually
@@ -67,6 +70,66 @@ def test_a_house_that_can_work_is_ready(served) -> None:
     _, server, _ = served
     answer = server.request("GET", "/readyz")
     assert (answer.status, answer.json()["status"]) == (200, "ready"), answer.body
+
+
+def test_while_the_database_cannot_be_written_the_house_lives_and_knows_its_keys(house: House) -> None:
+    """Somebody else holds it: who asks is judged from memory, chats go on, and only readiness says what is wrong."""
+    key = house.key("app")
+    with house.up() as server:
+        with contextlib.closing(sqlite3.connect(house.data / "dure.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answer = eventually(lambda: not_ready(server), 30)
+            assert answer["checks"]["database"]["ok"] is False and answer["checks"]["database"]["reason"]
+            assert server.request("GET", "/healthz").json()["status"] == "ok", "alive is not ready"
+            assert chat(server, key, "hello").json()["choices"][0]["message"]["content"] == "hello"
+            assert server.request("GET", "/v1/models", headers=bearer(key)).status == 200
+            assert server.request("GET", "/v1/models", headers=bearer(key[:-2] + "AA")).status == 401
+            other.execute("ROLLBACK")
+        eventually(lambda: server.request("GET", "/readyz").status == 200, 30)
+        made = server.request("POST", "/api/v1/groups", {"name": "after"}, operator(house))
+        assert made.status == 200, made.body
+
+
+def test_who_cannot_write_in_time_is_told_to_come_again(house: House) -> None:
+    house.key("app")
+    with house.up() as server:
+        with contextlib.closing(sqlite3.connect(house.data / "dure.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            begun = time.monotonic()
+            busy = server.request("POST", "/api/v1/groups", {"name": "law"}, operator(house))
+            assert (busy.status, busy.json()["error"]["code"]) == (503, "database_busy"), busy.body
+            assert int(busy.headers["retry-after"]) >= 1 and time.monotonic() - begun < 25
+            other.execute("ROLLBACK")
+        eventually(lambda: server.request("POST", "/api/v1/groups", {"name": "law"}, operator(house)).status == 200)
+
+
+def not_ready(server: Server) -> dict | None:
+    answer = server.request("GET", "/readyz")
+    return answer.json() if answer.status == 503 else None
+
+
+def resident_bytes(server: Server) -> int:
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) << 10
+
+
+def test_thousands_of_requests_leave_no_memory_behind(house: House) -> None:
+    """Right ones and wrong ones, each another: what is kept of them has a bound, which the first ones reach."""
+    key = house.key("app")
+
+    def some(count: int, part: str) -> int:
+        for number in range(count):
+            text = f"{part} {number} " + "words " * 200
+            assert chat(server, key, text, stream=number % 2 == 0).status == 200
+            assert chat(server, key, text, n=10**9).status == 400
+            assert server.request("GET", f"/{part}/{number}", headers=bearer(f"{part}{number}")).status == 404
+            assert server.request("GET", "/v1/models", headers=bearer(f"{part}{number}")).status == 401
+        return resident_bytes(server)
+
+    with house.up() as server:
+        first = some(500, "first")
+        second = some(1500, "second")
+        assert second - first < 8 << 20, f"{first >> 20} MiB became {second >> 20} MiB"
 
 
 def test_metrics_are_for_the_operator_alone(served) -> None:

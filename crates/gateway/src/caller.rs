@@ -44,7 +44,8 @@ impl FromRequestParts<Arc<App>> for Caller {
         let principal = who(parts, app)?;
         tracing::Span::current().record("tenant", tracing::field::display(principal.tenant));
         if let Some(visit) = parts.extensions.get::<Visit>() {
-            visit.belongs_to(principal.tenant);
+            let key = credential(&parts.headers).and_then(tenancy::key_id);
+            visit.belongs_to(principal.tenant, key);
         }
         Ok(Self(principal))
     }

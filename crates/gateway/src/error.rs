@@ -59,6 +59,8 @@ pub(crate) enum ApiError {
     Unavailable(String),
     #[error("{0}")]
     Failed(String),
+    #[error("the database is busy with other work; ask again")]
+    DatabaseBusy,
     #[error("the disk that holds the data folder is full")]
     DiskFull,
     #[error("something went wrong inside; the server's log says more")]
@@ -107,6 +109,7 @@ impl ApiError {
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "server_stopping"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "unavailable"),
             Self::Failed(_) => (StatusCode::BAD_GATEWAY, "server_error", "failed"),
+            Self::DatabaseBusy => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "database_busy"),
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error", "disk_full"),
             Self::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "server_error", "internal"),
         }
@@ -136,6 +139,7 @@ impl ApiError {
             Self::KeyReused,
             Self::Unavailable(text()),
             Self::Failed(text()),
+            Self::DatabaseBusy,
             Self::DiskFull,
             Self::Internal,
         ];
@@ -166,7 +170,7 @@ impl ApiError {
             Self::Busy { retry_after, .. } => Some(*retry_after),
             Self::Crowded | Self::KeyRunning => Some(Duration::from_secs(1)),
             // About as long as a restart takes.
-            Self::Stopping => Some(Duration::from_secs(5)),
+            Self::Stopping | Self::DatabaseBusy => Some(Duration::from_secs(5)),
             _ => None,
         }
     }
@@ -200,9 +204,14 @@ impl From<guard::Refusal> for ApiError {
     }
 }
 
-// The store is not this crate's to name: its errors arrive inside others', and only say whether the disk is full.
-fn inside(full: bool, error: &dyn std::error::Error) -> ApiError {
-    if full { ApiError::DiskFull } else { ApiError::internal(error) }
+// The store is not this crate's to name: its errors arrive inside others', and only say whether the disk is full, or the
+// database busy.
+fn inside((full, busy): (bool, bool), error: &dyn std::error::Error) -> ApiError {
+    match (full, busy) {
+        (true, _) => ApiError::DiskFull,
+        (_, true) => ApiError::DatabaseBusy,
+        _ => ApiError::internal(error),
+    }
 }
 
 impl From<tenancy::TenancyError> for ApiError {
@@ -212,7 +221,7 @@ impl From<tenancy::TenancyError> for ApiError {
             E::NotFound { what, .. } => Self::NotFound(what),
             E::Exists { .. } => Self::Conflict(error.to_string()),
             E::Name(_) => Self::invalid(error.to_string()),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -223,7 +232,7 @@ impl From<tenancy::AdmissionError> for ApiError {
         match error {
             E::Exhausted { .. } => Self::Quota(error.to_string()),
             E::NoTenant => Self::NotFound("tenant"),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -236,7 +245,7 @@ impl From<corpus::CorpusError> for ApiError {
             E::NoDocument(_) => Self::NotFound("document"),
             E::BadName(_) | E::OneFile => Self::invalid(error.to_string()),
             E::NameTaken(_) | E::Busy | E::TooManyFiles { .. } => Self::Conflict(error.to_string()),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -249,7 +258,7 @@ impl From<corpus::AddError> for ApiError {
             E::NothingNamed | E::TooManyFiles { .. } => Self::invalid(error.to_string()),
             E::Busy => Self::Conflict(error.to_string()),
             E::LogFull | E::Stopped(_) => Self::Failed(error.to_string()),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -262,7 +271,7 @@ impl From<retrieval::SearchError> for ApiError {
             E::Busy => Self::Busy { message: error.to_string(), retry_after: Duration::from_secs(1) },
             E::NoEmbedder | E::Embedder(_) => Self::Unavailable(error.to_string()),
             E::Index { .. } | E::Stopped => Self::internal(&error),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
             E::Corpus(error) => error.into(),
         }
     }
@@ -285,7 +294,7 @@ impl From<models::ModelsError> for ApiError {
         match error {
             E::Unknown { name } | E::NotInstalled { name } => Self::ModelNotFound(name),
             E::Catalogue(error) => Self::Failed(error.to_string()),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -299,7 +308,7 @@ impl From<models::PullError> for ApiError {
             E::NoSource { .. } | E::NotConverted { .. } | E::Unsafe { .. } | E::Stopped => {
                 Self::Failed(error.to_string())
             }
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -308,7 +317,7 @@ impl From<models::ImportError> for ApiError {
     fn from(error: models::ImportError) -> Self {
         use models::ImportError as E;
         match error {
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
             E::Taken { .. } | E::LicenceNotAccepted { .. } => Self::Conflict(error.to_string()),
             other => Self::invalid(other.to_string()),
         }
@@ -323,7 +332,7 @@ impl From<serving::RouteError> for ApiError {
             E::Exists { .. } | E::Full { .. } => Self::Conflict(error.to_string()),
             E::Invalid { field, .. } => Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) },
             E::Refused(refusal) => refusal.into(),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -345,7 +354,7 @@ impl From<serving::ChatError> for ApiError {
             E::Unavailable { .. } => Self::Unavailable(error.to_string()),
             E::History(error) => error.into(),
             E::Search(error) => error.into(),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }
@@ -359,7 +368,7 @@ impl From<serving::HistoryError> for ApiError {
             E::Full { .. } => Self::Conflict(error.to_string()),
             E::Invalid { field, .. } => Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) },
             E::Search(error) => error.into(),
-            E::Store(error) => inside(error.is_full(), &error),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
 }

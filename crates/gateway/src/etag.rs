@@ -1,10 +1,8 @@
 //! What a client has already is not sent again, and nothing is changed that is no longer what the client saw (RFC 9110,
 //! section 13).
 //!
-//! One layer for all resources of the management API: a tag is the hash of the answer's bytes, so no handler can forget
+//! One step for all resources of the management API: a tag is the hash of the answer's bytes, so no handler can forget
 //! to change it. Answers that are large or have no length yet have none.
-
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, HttpBody, to_bytes};
@@ -25,18 +23,18 @@ const RESOURCES: &str = "/api/v1/";
 const HASHED_BYTES_MAX: u64 = 1 << 20;
 
 /// Looks at what a change is about.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Looker {
-    /// The same doors without this layer. A layer stands around one method of one door, so what follows it answers a
-    /// look with the change itself.
+    /// The doors as they are. What follows a step stands for one method of one door, and would answer a look with the
+    /// change itself.
     doors: Router,
     /// Held while a change with a condition looks and then acts, so that of two clients who saw the same, one succeeds.
-    turns: Arc<Mutex<()>>,
+    turns: Mutex<()>,
 }
 
 impl Looker {
     pub(crate) fn new(doors: Router) -> Self {
-        Self { doors, turns: Arc::default() }
+        Self { doors, turns: Mutex::default() }
     }
 
     async fn look(&self, request: Request) -> Response {
@@ -45,10 +43,16 @@ impl Looker {
     }
 }
 
-pub(crate) async fn layer(looker: Looker, request: Request, next: Next) -> Response {
-    if !request.uri().path().starts_with(RESOURCES) {
-        return next.run(request).await;
+/// Answers a request to a resource with its tag in mind, and any other as it is.
+pub(crate) async fn answer(looker: &Looker, request: Request, next: Next) -> Response {
+    if request.uri().path().starts_with(RESOURCES) {
+        Box::pin(tell(looker, request, next)).await
+    } else {
+        next.run(request).await
     }
+}
+
+async fn tell(looker: &Looker, request: Request, next: Next) -> Response {
     match *request.method() {
         Method::GET => {
             let known = condition(request.headers(), &IF_NONE_MATCH);
@@ -127,6 +131,7 @@ fn matches(list: &str, tag: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use axum::routing::get;
@@ -142,8 +147,11 @@ mod tests {
             axum::Json("cleared")
         };
         let doors = Router::new().route("/api/v1/count/{name}", get(show).delete(clear));
-        let looker = Looker::new(doors.clone());
-        doors.layer(axum::middleware::from_fn(move |request, next| layer(looker.clone(), request, next)))
+        let looker = Arc::new(Looker::new(doors.clone()));
+        doors.layer(axum::middleware::from_fn(move |request, next| {
+            let looker = Arc::clone(&looker);
+            async move { answer(&looker, request, next).await }
+        }))
     }
 
     async fn ask(router: &Router, method: Method, header: Option<(HeaderName, &str)>) -> Response {

@@ -19,8 +19,16 @@ pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: N
     if is_addressed_to(&request, &app.bounds.hosts) { next.run(request).await } else { ApiError::Host.into_response() }
 }
 
-fn is_addressed_to(request: &Request, ours: &[String]) -> bool {
-    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("\0"));
+pub(crate) fn is_addressed_to(request: &Request, ours: &[String]) -> bool {
+    // Of two that differ, another could judge the other one.
+    let header = |name| {
+        let mut shown = request.headers().get_all(name).iter();
+        match (shown.next(), shown.next()) {
+            (None, _) => None,
+            (Some(value), None) => Some(value.to_str().unwrap_or("\0")),
+            (Some(_), Some(_)) => Some("\0"),
+        }
+    };
     let host = request.uri().authority().map(Authority::as_str).or_else(|| header(HOST));
     let origin = header(ORIGIN).map(|origin| match origin.split_once("://") {
         Some(("http" | "https", host)) => host,

@@ -7,10 +7,9 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base::ContentHash;
 use http_body_util::BodyExt;
@@ -41,18 +40,27 @@ const PATHS: &[&str] = &[
 ];
 
 /// Answers a request, or finds the answer that it had.
-pub(crate) async fn answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(crate) async fn answer<N, F>(app: &Arc<App>, request: Request, next: N) -> Response
+where
+    N: FnOnce(Request) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let counts = request.method() == Method::POST && PATHS.contains(&request.uri().path());
     if !counts || !request.headers().contains_key(KEY) {
-        return next.run(request).await;
+        return next(request).await;
     }
-    match keyed(&app, request, next).await {
+    // Boxed as what is rare: a request without a key carries no room for one.
+    match Box::pin(keyed(app, request, next)).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
 }
 
-async fn keyed(app: &Arc<App>, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn keyed<N, F>(app: &Arc<App>, request: Request, next: N) -> Result<Response, ApiError>
+where
+    N: FnOnce(Request) -> F + Send + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
     let (mut parts, body) = request.into_parts();
     let Caller(principal) = Caller::from_request_parts(&mut parts, app).await?;
     let key = key(&parts.headers)?;
@@ -65,7 +73,7 @@ async fn keyed(app: &Arc<App>, request: Request, next: Next) -> Result<Response,
     // From here on it is nobody's to end but the server's: whoever is told that it runs may count on that.
     let running = tokio::spawn(async move {
         match app.idempotency.begin(&principal, &key, asked).await {
-            Ok(Begun::First(claim)) => Ok(run(&app, claim, request, next).await),
+            Ok(Begun::First(claim)) => Ok(run(&app, claim, next(request)).await),
             Ok(Begun::Answered(kept)) => Ok(replayed(kept)),
             Ok(Begun::Running) => Err(ApiError::KeyRunning),
             Ok(Begun::OtherRequest) => Err(ApiError::KeyReused),
@@ -88,9 +96,9 @@ fn key(headers: &HeaderMap) -> Result<String, ApiError> {
 }
 
 /// Runs the request to its end, whoever waits for it; only the server's own end cuts it short.
-async fn run(app: &App, claim: Claim, request: Request, next: Next) -> Response {
+async fn run(app: &App, claim: Claim, answering: impl Future<Output = Response>) -> Response {
     tokio::select! {
-        response = next.run(request) => keep(app, claim, response).await,
+        response = answering => keep(app, claim, response).await,
         () = reached(Stage::Ending, app.stage.subscribe()) => ApiError::Stopping.into_response(),
     }
 }

@@ -4,13 +4,10 @@
 //! inside one; what it used is settled, since its body is dropped before the last event goes out.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use tokio::sync::watch;
@@ -38,19 +35,27 @@ pub(crate) async fn reached(stage: Stage, mut told: watch::Receiver<Stage>) {
 }
 
 /// Answers, unless the server ends first.
-pub(crate) async fn answer(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(crate) async fn answer(app: &App, answering: impl Future<Output = Response>) -> Response {
     let ending = reached(Stage::Ending, app.stage.subscribe());
     let mut ending = Box::pin(ending);
     let response = tokio::select! {
-        response = next.run(request) => response,
+        response = answering => response,
         () = &mut ending => return ApiError::Stopping.into_response(),
     };
+    ended_by(response, ApiError::Stopping, || ending)
+}
+
+/// An answer that, if it is a stream, says why and ends when `ending` comes before its own end.
+pub(crate) fn ended_by<F>(response: Response, why: ApiError, ending: impl FnOnce() -> Pin<Box<F>>) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let last = match response.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes()) {
-        Some(kind) if kind.starts_with(b"text/event-stream") => format!("data: {}\n\n", ApiError::Stopping.text()),
-        Some(kind) if kind.starts_with(b"application/x-ndjson") => format!("{}\n", ApiError::Stopping.text()),
+        Some(kind) if kind.starts_with(b"text/event-stream") => format!("data: {}\n\n", why.text()),
+        Some(kind) if kind.starts_with(b"application/x-ndjson") => format!("{}\n", why.text()),
         _ => return response,
     };
-    response.map(|body| Body::new(Stream { body: Some(body), ending, last: Some(last.into()) }))
+    response.map(|body| Body::new(Stream { body: Some(body), ending: ending(), last: Some(last.into()) }))
 }
 
 /// A stream of whole events that may have to end before its time.

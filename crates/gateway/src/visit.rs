@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use base::TenantId;
+use base::{KeyId, TenantId};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 use crate::App;
 use crate::error::ApiError;
+use crate::stage::ended_by;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LIMIT_TOKENS: HeaderName = HeaderName::from_static("x-ratelimit-limit-tokens");
@@ -58,18 +58,22 @@ struct Stay {
     /// Bytes that the body has, if the head says so.
     declared: Option<u64>,
     tenant: OnceLock<TenantId>,
+    key: OnceLock<KeyId>,
     hall: Arc<Hall>,
     place: Mutex<Option<OwnedSemaphorePermit>>,
     body_bytes: AtomicUsize,
 }
 
 /// Receives a request, and sends its answer off with the headers that every answer has.
-pub(crate) async fn receive(State(hall): State<Arc<Hall>>, mut request: Request, next: Next) -> Response {
-    let visit = Visit::new(request.headers(), hall);
+pub(crate) async fn receive<F>(hall: &Arc<Hall>, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let visit = Visit::new(request.headers(), Arc::clone(hall));
     request.extensions_mut().insert(visit.clone());
     let mut response = match visit.take_place() {
         // The place is held until the head is out; a stream's own bounds are the engine's turns.
-        Ok(()) => next.run(request).await,
+        Ok(()) => visit.bound_to_its_key(next(request).await),
         Err(error) => error.into_response(),
     };
     visit.leave(response.headers_mut());
@@ -82,15 +86,26 @@ impl Visit {
             id: request_id(headers),
             declared: headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok()),
             tenant: OnceLock::new(),
+            key: OnceLock::new(),
             hall,
             place: Mutex::new(None),
             body_bytes: AtomicUsize::new(0),
         }))
     }
 
-    /// Notes whose request this is.
-    pub(crate) fn belongs_to(&self, tenant: TenantId) {
+    /// Notes whose request this is, and the key that it came with.
+    pub(crate) fn belongs_to(&self, tenant: TenantId, key: Option<KeyId>) {
         let _ = self.0.tenant.set(tenant);
+        if let Some(key) = key {
+            let _ = self.0.key.set(key);
+        }
+    }
+
+    /// A stream goes on no longer than its key is accepted.
+    fn bound_to_its_key(&self, response: Response) -> Response {
+        let Some(key) = self.0.key.get() else { return response };
+        let tenancy = &self.0.hall.app.tenancy;
+        ended_by(response, ApiError::Unauthenticated, || Box::pin(tenancy.departure(*key)))
     }
 
     /// Takes a body in: all of it, in time, or not at all.

@@ -177,6 +177,13 @@ impl Serving {
     /// As for [`Serving::chat`].
     pub async fn chats(&self, principal: &Principal, calls: Vec<ChatCall>) -> Result<Vec<ReplyStream>, ChatError> {
         let party = Party::of(calls.len());
+        if let [_] = calls[..] {
+            let mut streams = Vec::with_capacity(1);
+            for call in calls {
+                streams.push(self.chat_in(&party, principal, call).await?);
+            }
+            return Ok(streams);
+        }
         try_join_all(calls.into_iter().map(|call| self.chat_in(&party, principal, call))).await
     }
 

@@ -10,7 +10,7 @@ use crate::backup::SNAPSHOTS;
 use crate::{Blobs, DataLock, StoreError, restore, steps};
 
 const READERS_MAX: u32 = 8;
-const WAIT_MAX: Duration = Duration::from_secs(30);
+const WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The tables of one crate, as steps from an empty database to today's.
 ///
@@ -107,7 +107,7 @@ impl Store {
         // Nobody may write meanwhile, so a long reader is not waited for as long as a writer would be.
         sqlx::query("PRAGMA busy_timeout = 2000").execute(&mut *writer).await?;
         let scrubbed = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *writer).await;
-        sqlx::query("PRAGMA busy_timeout = 30000").execute(&mut *writer).await?;
+        sqlx::query("PRAGMA busy_timeout = 10000").execute(&mut *writer).await?;
         Ok(scrubbed?.try_get::<i64, _>(0)? == 0)
     }
 

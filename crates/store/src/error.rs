@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use base::ContentHash;
 
+const SQLITE_BUSY: u32 = 5;
+const SQLITE_FULL: u32 = 13;
+
 /// Why the disk did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -19,6 +22,9 @@ pub enum StoreError {
     /// No room is left. What was committed before is safe.
     #[error("the disk that holds the data folder is full")]
     Full,
+    /// Others keep the database busy. Nothing was changed, and it may be asked again.
+    #[error("the database is busy with other work")]
+    Busy,
     /// A newer program wrote this folder, and changed what this one would need as it was.
     #[error(
         "the data folder was changed by Dure {program} in a way that this program cannot use (`{owner}` is at step \
@@ -76,6 +82,11 @@ impl StoreError {
         matches!(self, StoreError::Full)
     }
 
+    /// Whether it passes by itself, so that asking again helps.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, StoreError::Busy)
+    }
+
     /// Wraps an error of the file system with the path that it speaks of.
     pub fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> StoreError {
         let path = path.into();
@@ -88,11 +99,13 @@ impl StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        // SQLITE_FULL is primary code 13; extended codes carry it in their low byte.
-        let full = error
-            .as_database_error()
-            .and_then(|error| error.code()?.parse::<u32>().ok())
-            .is_some_and(|code| code & 0xff == 13);
-        if full { StoreError::Full } else { StoreError::Database(error) }
+        // Extended codes carry the primary one in their low byte.
+        let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        match code.map(|code| code & 0xff) {
+            Some(SQLITE_FULL) => StoreError::Full,
+            Some(SQLITE_BUSY) => StoreError::Busy,
+            _ if matches!(error, sqlx::Error::PoolTimedOut) => StoreError::Busy,
+            _ => StoreError::Database(error),
+        }
     }
 }

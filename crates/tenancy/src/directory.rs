@@ -1,5 +1,6 @@
 //! Who is here: tenants, groups, people, keys; and the two questions asked of every request.
 
+mod departure;
 mod people;
 
 use std::collections::{BTreeSet, HashMap};
@@ -10,6 +11,7 @@ use base::{Class, GroupId, KeyId, PersonId, Principal, Subject, TenantId};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::{Store, StoreError};
+use tokio::sync::watch;
 
 use crate::key::{KeyHash, KeySecret};
 use crate::metrics::Metrics;
@@ -126,6 +128,8 @@ pub struct Tenancy {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     inner: Mutex<Inner>,
+    /// Told when a key or a person is no longer accepted.
+    departures: watch::Sender<()>,
 }
 
 #[derive(Debug, Default)]
@@ -229,7 +233,7 @@ impl Tenancy {
             };
             inner.keys.insert(row.id, Key { info, hash: row.hash });
         }
-        let state = Arc::new(State { inner: Mutex::new(inner) });
+        let state = Arc::new(State { inner: Mutex::new(inner), departures: watch::Sender::default() });
         Ok(Self { store, state, changing: Arc::default(), metrics: Metrics::default() })
     }
 
@@ -565,6 +569,7 @@ impl Tenancy {
         if let Some(key) = self.state.lock().keys.get_mut(&info.id) {
             key.info = info.clone();
         }
+        self.state.departures.send_replace(());
         Ok(info)
     }
 

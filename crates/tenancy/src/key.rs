@@ -70,6 +70,11 @@ impl KeySecret {
     }
 }
 
+/// The id that a key shows, which is no secret; whether the key is right is not looked at.
+pub fn key_id(key: &str) -> Option<KeyId> {
+    KeySecret::parse(key).ok().map(|shown| shown.id())
+}
+
 impl KeyHash {
     /// Compares in a time that does not depend on where the hashes differ.
     pub(crate) fn matches(&self, other: &KeyHash) -> bool {

@@ -17,5 +17,5 @@ pub use admission::Admission;
 pub use directory::{Group, KeyInfo, NewKey, NewKeyOwner, Person, PersonChange, Tenancy, Tenant};
 pub use error::{AdmissionError, AuthError, TenancyError};
 pub use idempotency::{Begun, Claim, Idempotency, KeptAnswer};
-pub use key::KeySecret;
+pub use key::{KeySecret, key_id};
 pub use rows::SCHEMA;

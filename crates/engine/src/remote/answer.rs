@@ -109,9 +109,7 @@ impl Answer {
             }
         }
     }
-}
 
-impl Answer {
     /// The upstream's count, as far as it can be true: it was given no more than the window to read and no more than
     /// was asked for to write. Where it says nothing, our own estimate stands.
     fn usage(&self) -> Usage {

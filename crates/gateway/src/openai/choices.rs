@@ -2,6 +2,7 @@
 
 use base::Usage;
 use futures::{Stream, StreamExt, stream};
+use serde::Serialize;
 use serde_json::{Value, json};
 use serving::{ChatCall, ChatError, Finish, ReplyEvent, ReplyStream};
 
@@ -46,30 +47,45 @@ impl Head {
         Self { id, created: jiff::Timestamp::now().as_second(), model: model.to_owned() }
     }
 
-    pub fn value(&self, object: &str, choices: Value) -> Value {
-        json!({
-            "id": self.id,
-            "object": object,
-            "created": self.created,
-            "model": self.model,
-            "choices": choices,
-        })
+    /// An answer with these choices, or a chunk of one.
+    pub fn with<C>(&self, object: &'static str, choices: Vec<C>) -> Answer<C> {
+        let Self { id, created, model } = self.clone();
+        Answer { id, object, created, model, choices, usage: None, dure: None }
     }
+}
+
+/// An answer, or a chunk of one. Written as it stands, not by way of a JSON value: there is one for each token.
+#[derive(Debug, Serialize)]
+pub(crate) struct Answer<C> {
+    id: String,
+    object: &'static str,
+    created: i64,
+    model: String,
+    choices: Vec<C>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dure: Option<Value>,
 }
 
 /// The chunks of all choices as they come: `each` makes an event of a choice into the choice's part of a chunk. With
 /// the last end comes, if it is wanted, what all used together. After an error nothing follows, whichever choice had it.
-pub(crate) fn chunks(
+pub(crate) fn chunks<C: Send>(
     head: Head,
     object: &'static str,
     replies: Vec<ReplyStream>,
     usage_wanted: bool,
-    mut each: impl FnMut(usize, ReplyEvent) -> Option<Value> + Send,
-) -> impl Stream<Item = Result<Value, ApiError>> + Send {
+    mut each: impl FnMut(usize, ReplyEvent) -> Option<C> + Send,
+) -> impl Stream<Item = Result<Answer<C>, ApiError>> + Send {
     let (mut open, mut used, mut failed) = (replies.len(), Usage::default(), false);
-    let events = replies.into_iter().enumerate().map(|(index, reply)| reply.map(move |event| (index, event)));
-    stream::select_all(events).flat_map(move |(index, event)| {
-        let mut out = Vec::new();
+    let mut events = replies.into_iter().enumerate().map(|(index, reply)| reply.map(move |event| (index, event)));
+    // Most often there is one, which needs nobody to choose between several.
+    let events = match (events.next(), open) {
+        (Some(only), 1) => only.left_stream(),
+        (first, _) => stream::select_all(first.into_iter().chain(events)).right_stream(),
+    };
+    events.flat_map(move |(index, event)| {
+        let mut out = Vec::with_capacity(1);
         match event {
             _ if failed => {}
             Err(error) => {
@@ -81,10 +97,10 @@ pub(crate) fn chunks(
                     open -= 1;
                     used.add(done.usage);
                 }
-                out.extend(each(index, event).map(|choice| Ok(head.value(object, json!([choice])))));
+                out.extend(each(index, event).map(|choice| Ok(head.with(object, vec![choice]))));
                 if open == 0 && usage_wanted {
-                    let mut counted = head.value(object, json!([]));
-                    counted["usage"] = usage(used);
+                    let mut counted = head.with(object, Vec::new());
+                    counted.usage = Some(usage(used));
                     out.push(Ok(counted));
                 }
             }

@@ -7,12 +7,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use futures::future::try_join_all;
 use futures::{Stream, StreamExt, stream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use serving::{ChatCall, Reply, ReplyEvent, ReplyStream, Written};
 
 use super::chat::{StreamOptions, logprob};
-use super::choices::{self, CHOICES_MAX, Head, begin, finish, seed_of, usage};
+use super::choices::{self, Answer, CHOICES_MAX, Head, begin, finish, seed_of, usage};
 use super::sampling::WireSampling;
 use super::shape::{TextCompletion, TextRequest};
 use super::wire::{Body, OneOrMany, unknown};
@@ -81,16 +81,15 @@ pub(crate) async fn complete(
     let used = replies.iter().map(|reply| reply.done.usage).sum();
     let choices = replies.iter().zip(echoes).enumerate().map(|(index, (reply, echo))| {
         let offset = echo.chars().count();
-        choice(
-            index,
-            &format!("{echo}{}", reply.text),
-            Some(finish(reply.done.finish)),
-            logprobs(&reply.tokens, offset),
-        )
+        Part {
+            finish_reason: Some(finish(reply.done.finish)),
+            logprobs: logprobs(&reply.tokens, offset),
+            ..Part::of(index, format!("{echo}{}", reply.text))
+        }
     });
-    let mut value = head.value(OBJECT, choices.collect());
-    value["usage"] = usage(used);
-    Ok((unknown, Json(value)).into_response())
+    let mut answer = head.with(OBJECT, choices.collect());
+    answer.usage = Some(usage(used));
+    Ok((unknown, Json(answer)).into_response())
 }
 
 impl Request {
@@ -130,8 +129,19 @@ impl Request {
     }
 }
 
-fn choice(index: usize, text: &str, finish: Option<&str>, logprobs: Value) -> Value {
-    json!({ "index": index, "text": text, "finish_reason": finish, "logprobs": logprobs })
+/// A choice, or a part of one.
+#[derive(Debug, Serialize)]
+struct Part {
+    index: usize,
+    text: String,
+    finish_reason: Option<&'static str>,
+    logprobs: Option<Value>,
+}
+
+impl Part {
+    fn of(index: usize, text: String) -> Self {
+        Self { index, text, finish_reason: None, logprobs: None }
+    }
 }
 
 /// One choice on its way: characters that went out, and tokens whose text did not.
@@ -142,15 +152,17 @@ struct Choice {
 }
 
 impl Choice {
-    fn take(&mut self, index: usize, event: ReplyEvent) -> Option<Value> {
+    fn take(&mut self, index: usize, event: ReplyEvent) -> Option<Part> {
         match event {
             ReplyEvent::Tokens(tokens) => self.tokens.extend(tokens),
             ReplyEvent::Text(text) => {
-                let told = logprobs(&std::mem::take(&mut self.tokens), self.chars);
+                let logprobs = logprobs(&std::mem::take(&mut self.tokens), self.chars);
                 self.chars += text.chars().count();
-                return Some(choice(index, &text, None, told));
+                return Some(Part { logprobs, ..Part::of(index, text) });
             }
-            ReplyEvent::Done(done) => return Some(choice(index, "", Some(finish(done.finish)), Value::Null)),
+            ReplyEvent::Done(done) => {
+                return Some(Part { finish_reason: Some(finish(done.finish)), ..Part::of(index, String::new()) });
+            }
             // Nothing else comes of a text that is continued.
             _ => {}
         }
@@ -163,20 +175,19 @@ fn chunks(
     echoes: Vec<String>,
     replies: Vec<ReplyStream>,
     usage_wanted: bool,
-) -> impl Stream<Item = Result<Value, ApiError>> + Send {
+) -> impl Stream<Item = Result<Answer<Part>, ApiError>> + Send {
     let mut going: Vec<Choice> = echoes.iter().map(|_| Choice::default()).collect();
-    let spoken = echoes.iter().enumerate().filter(|(_, echo)| !echo.is_empty());
-    let first = spoken.map(|(index, echo)| choice(index, echo, None, Value::Null));
-    let first: Vec<_> = first.map(|choice| Ok(head.value(OBJECT, json!([choice])))).collect();
+    let spoken = echoes.into_iter().enumerate().filter(|(_, echo)| !echo.is_empty());
+    let first: Vec<_> = spoken.map(|(index, echo)| Ok(head.with(OBJECT, vec![Part::of(index, echo)]))).collect();
     let rest =
         choices::chunks(head, OBJECT, replies, usage_wanted, move |index, event| going[index].take(index, event));
     stream::iter(first).chain(rest)
 }
 
 /// The older shape: columns of tokens, with the characters that stand before each.
-fn logprobs(tokens: &[Written], chars: usize) -> Value {
+fn logprobs(tokens: &[Written], chars: usize) -> Option<Value> {
     if tokens.is_empty() {
-        return Value::Null;
+        return None;
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (mut offset, mut offsets) = (chars, Vec::with_capacity(tokens.len()));
@@ -187,10 +198,10 @@ fn logprobs(tokens: &[Written], chars: usize) -> Value {
     let top = tokens.iter().map(|written| {
         written.top.iter().map(|token| (text(&token.bytes), json!(logprob(token)))).collect::<Map<_, _>>()
     });
-    json!({
+    Some(json!({
         "tokens": tokens.iter().map(|written| text(&written.token.bytes)).collect::<Vec<_>>(),
         "token_logprobs": tokens.iter().map(|written| logprob(&written.token)).collect::<Vec<_>>(),
         "top_logprobs": top.collect::<Vec<_>>(),
         "text_offset": offsets,
-    })
+    }))
 }

@@ -8,10 +8,9 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 use jiff::Timestamp;
@@ -26,7 +25,10 @@ use crate::App;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ErrorCode(pub(crate) &'static str);
 
-pub(crate) async fn along(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(crate) async fn along<F>(app: &Arc<App>, request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
     let method = word(request.method());
     let span = tracing::info_span!(
@@ -46,10 +48,10 @@ pub(crate) async fn along(State(app): State<Arc<App>>, request: Request, next: N
     );
     let (trace, traced) = (Trace::of(request.headers()), app.watch.traced);
     trace.record(&span, traced);
-    let mut trip = Trip::begin(app, method, route, span.clone());
-    let app = Arc::clone(&trip.app);
+    let mut trip = Trip::begin(Arc::clone(app), method, route, span.clone());
+    let app = Arc::clone(app);
     let request = request.map(|body| Body::new(Counted { body, app }));
-    let response = serving::within_trace(trace.onwards(traced), next.run(request).instrument(span)).await;
+    let response = serving::within_trace(trace.onwards(traced), next(request).instrument(span)).await;
     trip.answered(&response);
     response.map(|body| Body::new(Watched { body, trip }))
 }

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use tracing::Span;
+use uuid::Uuid;
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -17,13 +18,9 @@ pub(crate) struct Trace {
 impl Trace {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         let came = headers.get(TRACEPARENT).and_then(|shown| shown.to_str().ok()).filter(|shown| is_whole(shown));
-        // The beginning of one is a random number; without one there is no trace, and nothing else is missing.
-        let mut random = [0; 24];
-        let _ = getrandom::fill(&mut random);
-        let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         Self {
-            trace_id: came.map_or_else(|| hex(&random[..16]), |came| came[3..35].to_owned()),
-            span_id: hex(&random[16..]),
+            trace_id: came.map_or_else(|| Uuid::new_v4().simple().to_string(), |came| came[3..35].to_owned()),
+            span_id: format!("{:016x}", Uuid::new_v4().as_u64_pair().1),
             came: came.map(str::to_owned),
         }
     }

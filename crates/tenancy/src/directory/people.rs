@@ -68,6 +68,7 @@ impl Tenancy {
         }
         write.commit().await?;
         self.state.lock().people.insert(person.id, person.clone());
+        self.state.departures.send_replace(());
         Ok(person)
     }
 

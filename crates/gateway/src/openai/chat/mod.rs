@@ -50,7 +50,7 @@ pub(crate) async fn complete(
         None => (begin(&app, &principal, asked.calls).await?, None),
         Some(place) => {
             let call = asked.calls.into_iter().next().ok_or(ApiError::Internal)?;
-            let turned = app.serving.converse(&principal, place, call).await?;
+            let turned = Box::pin(app.serving.converse(&principal, place, call)).await?;
             (vec![turned.stream], Some(turned.number))
         }
     };

@@ -1,47 +1,87 @@
 //! What `/v1/chat/completions` answers: whole, or as chunks.
 
 use futures::{Stream, StreamExt, stream};
+use serde::Serialize;
 use serde_json::{Value, json};
 use serving::{Citation, Likelihood, Reply, ReplyEvent, ReplyStream, Source, ToolCallPart, Written};
 
 use crate::error::ApiError;
-use crate::openai::choices::{self, Head, finish, usage};
+use crate::openai::choices::{self, Answer, Head, finish, usage};
 
 const CHUNK: &str = "chat.completion.chunk";
 
 /// The lowest logarithm that is told; JSON has no word for the one of nothing at all.
 const LOGPROB_MIN: f32 = -9999.0;
 
+/// A choice that is whole.
+#[derive(Debug, Serialize)]
+pub(super) struct Whole<'a> {
+    index: usize,
+    message: Message<'a>,
+    finish_reason: &'static str,
+    logprobs: Option<Value>,
+}
+
+#[derive(Debug, Serialize)]
+struct Message<'a> {
+    role: &'static str,
+    content: Option<&'a str>,
+    refusal: Option<&'a str>,
+    annotations: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Value>,
+}
+
 /// All choices at once.
-pub(super) fn whole(head: &Head, replies: &[Reply]) -> Value {
+pub(super) fn whole<'a>(head: &Head, replies: &'a [Reply]) -> Answer<Whole<'a>> {
     let choices = replies.iter().enumerate().map(|(index, reply)| {
-        let mut message = json!({
-            "role": "assistant",
-            "content": if reply.text.is_empty() && !reply.tool_calls.is_empty() { Value::Null } else { json!(reply.text) },
-            "refusal": null,
-            "annotations": reply.citations.iter().map(annotation).collect::<Vec<_>>(),
+        let calls = reply.tool_calls.iter().map(|call| {
+            let function = json!({ "name": call.name, "arguments": call.arguments });
+            json!({ "id": call.id, "type": "function", "function": function })
         });
-        if !reply.tool_calls.is_empty() {
-            let calls = reply.tool_calls.iter().map(|call| {
-                let function = json!({ "name": call.name, "arguments": call.arguments });
-                json!({ "id": call.id, "type": "function", "function": function })
-            });
-            message["tool_calls"] = calls.collect();
+        Whole {
+            index,
+            message: Message {
+                role: "assistant",
+                content: Some(reply.text.as_str()).filter(|text| !text.is_empty() || reply.tool_calls.is_empty()),
+                refusal: None,
+                annotations: reply.citations.iter().map(annotation).collect(),
+                tool_calls: calls.collect(),
+            },
+            finish_reason: finish(reply.done.finish),
+            logprobs: logprobs(&reply.tokens),
         }
-        json!({
-            "index": index,
-            "message": message,
-            "finish_reason": finish(reply.done.finish),
-            "logprobs": logprobs(&reply.tokens),
-        })
     });
+    let mut answer = head.with("chat.completion", choices.collect());
+    answer.usage = Some(usage(replies.iter().map(|reply| reply.done.usage).sum()));
     // What stands beside `choices` is of the first: a route with records answers them all alike.
-    let mut value = head.value("chat.completion", choices.collect());
-    value["usage"] = usage(replies.iter().map(|reply| reply.done.usage).sum());
-    if let Some(reply) = replies.first().filter(|reply| !reply.sources.is_empty()) {
-        value["dure"] = extension(&reply.sources, &reply.extract, &reply.done);
-    }
-    value
+    let first = replies.first().filter(|reply| !reply.sources.is_empty());
+    answer.dure = first.map(|reply| extension(&reply.sources, &reply.extract, &reply.done));
+    answer
+}
+
+/// A part of a choice.
+#[derive(Debug, Serialize)]
+pub(super) struct Part {
+    index: usize,
+    delta: Delta,
+    finish_reason: Option<&'static str>,
+    logprobs: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dure: Option<Value>,
+}
+
+/// What a part adds to its choice's message.
+#[derive(Debug, Default, Serialize)]
+struct Delta {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Value>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    annotations: Vec<Value>,
 }
 
 /// Events become chunks one by one; a choice's last chunk carries its annotations, as in OpenAI's own streams.
@@ -49,11 +89,11 @@ pub(super) fn chunks(
     head: Head,
     replies: Vec<ReplyStream>,
     usage_wanted: bool,
-) -> impl Stream<Item = Result<Value, ApiError>> + Send {
+) -> impl Stream<Item = Result<Answer<Part>, ApiError>> + Send {
     let mut going: Vec<Choice> = (0..replies.len()).map(|index| Choice { index, ..Choice::default() }).collect();
-    let first = json!({ "role": "assistant", "content": "" });
-    let first = going.iter().map(|choice| choice.part(first.clone(), None, Value::Null));
-    let first: Vec<_> = first.map(|choice| Ok(head.value(CHUNK, json!([choice])))).collect();
+    let begun = || Delta { role: Some("assistant"), content: Some(String::new()), ..Delta::default() };
+    let first = going.iter().map(|choice| Ok(head.with(CHUNK, vec![choice.part(begun())])));
+    let first: Vec<_> = first.collect();
     let rest = choices::chunks(head, CHUNK, replies, usage_wanted, move |index, event| going[index].take(event));
     stream::iter(first).chain(rest)
 }
@@ -70,11 +110,11 @@ struct Choice {
 }
 
 impl Choice {
-    fn part(&self, delta: Value, finish: Option<&str>, logprobs: Value) -> Value {
-        json!({ "index": self.index, "delta": delta, "finish_reason": finish, "logprobs": logprobs })
+    fn part(&self, delta: Delta) -> Part {
+        Part { index: self.index, delta, finish_reason: None, logprobs: None, dure: None }
     }
 
-    fn take(&mut self, event: ReplyEvent) -> Option<Value> {
+    fn take(&mut self, event: ReplyEvent) -> Option<Part> {
         match event {
             ReplyEvent::Sources(found) => self.sources = found,
             ReplyEvent::Extract(found) => self.extract = found,
@@ -82,20 +122,22 @@ impl Choice {
             ReplyEvent::Unsupported(_) => {}
             ReplyEvent::Tokens(tokens) => self.tokens.extend(tokens),
             ReplyEvent::Text(text) => {
-                let tokens = std::mem::take(&mut self.tokens);
-                return Some(self.part(json!({ "content": text }), None, logprobs(&tokens)));
+                let logprobs = logprobs(&std::mem::take(&mut self.tokens));
+                let delta = Delta { content: Some(text), ..Delta::default() };
+                return Some(Part { logprobs, ..self.part(delta) });
             }
             ReplyEvent::ToolCall(part) => {
-                return Some(self.part(json!({ "tool_calls": [called(&part)] }), None, Value::Null));
+                return Some(self.part(Delta { tool_calls: vec![called(&part)], ..Delta::default() }));
             }
             ReplyEvent::Done(done) => {
-                let annotations: Vec<Value> = self.citations.iter().map(annotation).collect();
-                let delta = if annotations.is_empty() { json!({}) } else { json!({ "annotations": annotations }) };
-                let mut last = self.part(delta, Some(finish(done.finish)), logprobs(&self.tokens));
-                if !self.sources.is_empty() {
-                    last["dure"] = extension(&self.sources, &self.extract, &done);
-                }
-                return Some(last);
+                let annotations = self.citations.iter().map(annotation).collect();
+                let sourced = !self.sources.is_empty();
+                return Some(Part {
+                    finish_reason: Some(finish(done.finish)),
+                    logprobs: logprobs(&self.tokens),
+                    dure: sourced.then(|| extension(&self.sources, &self.extract, &done)),
+                    ..self.part(Delta { annotations, ..Delta::default() })
+                });
             }
         }
         None
@@ -115,16 +157,16 @@ fn called(part: &ToolCallPart) -> Value {
     value
 }
 
-fn logprobs(tokens: &[Written]) -> Value {
+fn logprobs(tokens: &[Written]) -> Option<Value> {
     if tokens.is_empty() {
-        return Value::Null;
+        return None;
     }
     let content = tokens.iter().map(|written| {
         let mut token = likelihood(&written.token);
         token["top_logprobs"] = written.top.iter().map(likelihood).collect();
         token
     });
-    json!({ "content": content.collect::<Vec<_>>(), "refusal": null })
+    Some(json!({ "content": content.collect::<Vec<_>>(), "refusal": null }))
 }
 
 fn likelihood(likelihood: &Likelihood) -> Value {
