@@ -342,6 +342,7 @@ def test_the_door_that_is_asked_is_the_door_that_is_judged(town) -> None:
     assert town.server.raw(elsewhere.encode()).startswith(b"HTTP/1.1 403")
 
 
+@pytest.mark.timeout(3600)
 def test_what_the_document_says_holds_for_made_up_requests(town, tmp_path) -> None:
     """schemathesis makes requests from the document, right and wrong ones: no 5xx, no answer that is not as it is
     described, no door that ignores a missing key. `DURE_SCHEMATHESIS_CASES` asks for at least so many."""
