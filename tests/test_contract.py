@@ -350,7 +350,7 @@ def test_what_the_document_says_holds_for_made_up_requests(town, tmp_path) -> No
     cases = int(os.environ.get("DURE_SCHEMATHESIS_CASES", "1000"))
     # Half of them come from the document's own bounds, whatever is asked for; the rest is made up for each operation.
     examples = max(4, cases // len(town.operations()))
-    seconds = max(60, cases // 20)
+    seconds = max(240, cases // 5)
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth"
     command = [
         str(Path(sys.executable).parent / "schemathesis"),
