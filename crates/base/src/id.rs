@@ -110,6 +110,10 @@ id!(
     KeyId, "key"
 );
 id!(
+    /// One flow through the house, and the receipt that it leaves.
+    ReceiptId, "receipt"
+);
+id!(
     /// A named set of documents with one label.
     CorpusId, "corpus"
 );

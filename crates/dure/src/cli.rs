@@ -64,6 +64,9 @@ pub enum Command {
     },
     /// Print the API's OpenAPI document
     Openapi,
+    /// The ledger: what happened here, with proofs that others can check
+    #[command(subcommand)]
+    Ledger(Ledger),
     /// Show every setting with where it came from, and what is installed
     Doctor,
     /// Copy the whole data folder into one file, while it is in use
@@ -164,6 +167,70 @@ pub struct Search {
     /// Only documents of this class or a lower one
     #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
     pub class: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Show the log's public key, its size and its last signed checkpoint
+    Status,
+    /// List the last entries: flows with their receipts, and what was changed or looked at
+    Tail(Tail),
+    /// Show one entry by its receipt's id
+    Find {
+        /// The id, as the answer's header `x-dure-receipt` gave it
+        receipt: String,
+    },
+    /// Get the proof that an entry stands in the log, for somebody who checks it without this server
+    Prove {
+        /// The receipt's id
+        receipt: String,
+        /// The file to write [default: the screen]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check a whole log: every entry, every hash, the signature; needs no server
+    Verify {
+        /// The log's folder, or a copy [default: the data folder's own]
+        dir: Option<PathBuf>,
+        /// The log's public key, from somebody else than the log [default: the data folder's own]
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// A checkpoint that was kept from before: the log must still hold all that it held then
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+    /// Check one entry against a proof; needs no server and no log
+    Check {
+        /// The proof, as `prove` writes it
+        proof: PathBuf,
+        /// The log's public key
+        #[arg(long, value_name = "KEY")]
+        key: String,
+    },
+    /// Copy the log's files into a folder, for an auditor; needs no server
+    Export {
+        /// The folder; what is there already is not copied again
+        to: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Tail {
+    /// How many
+    #[arg(long, short, value_name = "N", default_value_t = 20)]
+    pub number: u32,
+    /// Only `receipt` (flows), `act` (changes and looks) or `intent` (flows that are open)
+    #[arg(long, value_name = "KIND", value_parser = ["receipt", "act", "intent"])]
+    pub kind: Option<String>,
+    /// Only flows that ended so
+    #[arg(long, value_name = "HOW", value_parser = ["served", "refused", "failed", "hung_up", "lost"])]
+    pub outcome: Option<String>,
+    /// Only flows that called this route or model
+    #[arg(long, value_name = "NAME")]
+    pub asked: Option<String>,
+    /// Only flows whose text left the house
+    #[arg(long)]
+    pub outside: bool,
 }
 
 #[derive(Debug, Subcommand)]

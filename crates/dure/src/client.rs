@@ -105,6 +105,15 @@ impl Client {
         serde_json::from_slice(&bytes).context("the server's answer is not what this program reads")
     }
 
+    /// Gets a text.
+    ///
+    /// # Errors
+    /// [`Refused`] if the house says no.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let bytes = self.send(Method::GET, path, None).await?.into_body().collect().await?.to_bytes();
+        String::from_utf8(bytes.into()).context("the server's answer is not what this program reads")
+    }
+
     /// Asks for a stream of JSON lines and hands each on as it comes.
     ///
     /// # Errors

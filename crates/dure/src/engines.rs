@@ -53,7 +53,12 @@ struct Placed {
 
 impl Placed {
     fn served(&self) -> ServedEngine {
-        ServedEngine { engine: Arc::clone(&self.engine), terms: self.terms.clone(), at_once: self.at_once }
+        ServedEngine {
+            engine: Arc::clone(&self.engine),
+            terms: self.terms.clone(),
+            at_once: self.at_once,
+            file: self.file,
+        }
     }
 }
 
@@ -157,7 +162,8 @@ impl Engines {
     /// An engine on this machine.
     fn here(&self, engine: Arc<dyn Engine>, file: Option<base::ContentHash>) -> Placed {
         let name = engine.describe().model.clone();
-        let terms = EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max };
+        let (country, class_max) = (self.settings.country, self.settings.class_max);
+        let terms = EngineTerms { name, country, class_max, outside: false };
         // Two more than it has slots, so that it finds its next work beside it.
         Placed { file, engine, terms, at_once: self.settings.slots as usize + 2 }
     }

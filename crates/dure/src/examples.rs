@@ -159,6 +159,35 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("restore", &[("into an empty folder", "dure --data /srv/new restore records.tar.zst")]),
     ("check", &[("", "dure check"), ("what does not hold, for a program", "dure check --json")]),
+    ("ledger status", &[("what an auditor needs to know of the log", "dure ledger status")]),
+    (
+        "ledger tail",
+        &[
+            ("", "dure ledger tail"),
+            ("what left the house", "dure ledger tail --outside -n 100"),
+            ("what was refused, for a program", "dure ledger tail --outcome refused --json"),
+        ],
+    ),
+    ("ledger find", &[("", "dure ledger find receipt_0197d2a4c3e17b8f9a6d5e4c3b2a1908")]),
+    (
+        "ledger prove",
+        &[("for whoever asked", "dure ledger prove receipt_0197d2a4c3e17b8f9a6d5e4c3b2a1908 --out receipt.tlog-proof")],
+    ),
+    (
+        "ledger verify",
+        &[
+            ("this installation's own log", "dure ledger verify"),
+            (
+                "a copy, with the key from the contract and a checkpoint of last month",
+                "dure ledger verify /audit/log --key \"dure.invalid/9f2c+1a2b3c4d+AcBk…\" --since last-month.txt",
+            ),
+        ],
+    ),
+    (
+        "ledger check",
+        &[("", "dure ledger check receipt.tlog-proof --key \"dure.invalid/9f2c+1a2b3c4d+AcBk…\"")],
+    ),
+    ("ledger export", &[("", "dure ledger export /audit/log")]),
     ("top", &[("", "dure top"), ("one sample, for a script", "dure top --once")]),
     ("doctor", &[("", "dure doctor"), ("for a program", "dure doctor --json")]),
     (

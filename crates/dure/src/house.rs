@@ -3,11 +3,11 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use axum::Router;
 use gateway::{App, Bounds, Console, OperatorKey, Watch};
 use prometheus_client::registry::Registry;
@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::watch::{EngineLoads, Machine, Probe};
 
 /// The tables of every crate, in the order in which they are brought to their newest step.
-pub const SCHEMAS: &[Schema] = &[tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
+pub const SCHEMAS: &[Schema] = &[guard::SCHEMA, tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
 
 /// The tenant that is there from the first day.
 const FIRST_TENANT: &str = "default";
@@ -34,6 +34,7 @@ pub struct House {
     following: JoinHandle<()>,
     probing: JoinHandle<()>,
     sweeping: JoinHandle<()>,
+    filing: JoinHandle<()>,
 }
 
 impl House {
@@ -44,7 +45,9 @@ impl House {
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = DataLock::take(&settings.data)?;
         let store = Arc::new(Store::open(&settings.data, lock, SCHEMAS).await?);
-        let operator = operator_key(&settings.data)?;
+        let operator = secret(&settings.data, OPERATOR_KEY)?;
+        let receipts = guard::Receipts::open(&ledger_place(settings)?, Arc::clone(&store), settings.ledger.durability).await?;
+        let filing = receipts.follow();
         let tenancy = Arc::new(tenancy::Tenancy::open(Arc::clone(&store)).await?);
         if tenancy.tenants().is_empty() {
             tenancy.create_tenant(FIRST_TENANT, None).await?;
@@ -81,6 +84,7 @@ impl House {
             tenancy: Arc::clone(&tenancy),
             search: Arc::clone(&search),
             engines: source,
+            receipts: Arc::clone(&receipts),
         };
         let serving = Arc::new(serving::Serving::open(parts, serving_config(settings)).await?);
         let sweeping = tokio::spawn(sweep(Arc::clone(&serving)));
@@ -115,6 +119,7 @@ impl House {
             search,
             models,
             serving,
+            receipts,
             models_changed,
             jobs: gateway::Jobs::default(),
             about: gateway::About {
@@ -139,7 +144,7 @@ impl House {
             },
             watch: Watch::new(registry, ready, !settings.otel.endpoint.is_empty()),
         });
-        Ok(Self { app, store, following, probing, sweeping })
+        Ok(Self { app, store, following, probing, sweeping, filing })
     }
 
     /// The doors.
@@ -160,8 +165,13 @@ impl House {
         self.following.abort();
         self.probing.abort();
         self.sweeping.abort();
+        self.filing.abort();
         self.app.serving.history().close().await;
         let flushed = self.app.tenancy.flush().await;
+        // After whatever still leaves a receipt, before what is beside the ledger is closed.
+        if let Err(error) = self.app.receipts.close().await {
+            tracing::error!(%error, "the ledger was not closed cleanly");
+        }
         // Background work holds readers; it must let go before the database folds its log in.
         self.app.search.close().await;
         let _ = tokio::time::timeout(Duration::from_secs(5), self.store.close()).await;
@@ -199,13 +209,56 @@ async fn sweep(serving: Arc<serving::Serving>) {
     }
 }
 
-/// The secret by which the command line on this machine is known, made at the first start.
+/// The secret by which the command line on this machine is known.
+const OPERATOR_KEY: &str = "operator.key";
+/// The secret that signs the ledger's checkpoints.
+const LEDGER_KEY: &str = "ledger.key";
+
+/// Where the ledger is, and what signs it.
+///
+/// # Errors
+/// When there is a ledger and no key: a new key would begin another log, which is not done unasked.
+fn ledger_place(settings: &Settings) -> anyhow::Result<guard::LedgerPlace> {
+    let folder = settings.data.join("ledger");
+    if folder.exists() && !settings.data.join(LEDGER_KEY).exists() {
+        bail!(
+            "`{}` holds a ledger, and the key that signs it is gone; put `{LEDGER_KEY}` back, or move the folder away \
+             and begin a new one",
+            folder.display()
+        );
+    }
+    let mut key = [0; 32];
+    hex::decode_to_slice(secret(&settings.data, LEDGER_KEY)?, &mut key)
+        .with_context(|| format!("`{LEDGER_KEY}` is no key"))?;
+    let mut place = guard::LedgerPlace::new(&settings.data, key);
+    if !settings.ledger.origin.is_empty() {
+        place.origin.clone_from(&settings.ledger.origin);
+    }
+    if !settings.ledger.memory.as_os_str().is_empty() {
+        place.memory = settings.data.join(&settings.ledger.memory);
+    }
+    Ok(place)
+}
+
+/// The key by which others verify this installation's ledger.
+///
+/// # Errors
+/// When there is no ledger yet.
+pub fn verifier_key(settings: &Settings) -> anyhow::Result<ledger::VerifierKey> {
+    let path = settings.data.join(LEDGER_KEY);
+    if !path.exists() {
+        bail!("`{}` has no ledger of its own; name the log's folder and its key", settings.data.display());
+    }
+    Ok(ledger_place(settings)?.verifier_key()?)
+}
+
+/// A secret of this installation, made at the first start.
 ///
 /// # Errors
 /// When it is there and cannot be read: then nothing starts, rather than starting with another secret.
-pub fn operator_key(dir: &Path) -> anyhow::Result<String> {
-    let path = operator_key_path(dir);
-    match read_operator_key(dir) {
+fn secret(dir: &Path, name: &str) -> anyhow::Result<String> {
+    let path = dir.join(name);
+    match read_secret(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         read => return read.with_context(|| format!("`{}` cannot be read", path.display())),
     }
@@ -224,19 +277,19 @@ pub fn operator_key(dir: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Reads the secret of a folder that is somebody's already.
+fn read_secret(path: &Path) -> io::Result<String> {
+    let text = fs::read_to_string(path)?;
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "it holds no key of this installation"))
+    }
+}
+
+/// Reads the secret by which the command line is known, of a folder that is somebody's already.
 ///
 /// # Errors
 /// When it is not there, not readable, or no secret.
 pub fn read_operator_key(dir: &Path) -> io::Result<String> {
-    let text = fs::read_to_string(operator_key_path(dir))?;
-    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        Ok(text)
-    } else {
-        Err(io::Error::new(io::ErrorKind::InvalidData, "it holds no operator key"))
-    }
-}
-
-fn operator_key_path(dir: &Path) -> PathBuf {
-    dir.join("operator.key")
+    read_secret(&dir.join(OPERATOR_KEY))
 }

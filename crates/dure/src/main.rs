@@ -54,6 +54,11 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     let listen = if let Command::Up(up) = &cli.command { up.listen.clone() } else { None };
     let settings = Settings::read(&Flags { data: cli.data.clone(), settings: cli.settings.clone(), listen })?;
+    if let Command::Ledger(command) = &cli.command
+        && let Some(done) = commands::log::run(command, &settings, cli.json)
+    {
+        return done;
+    }
     // Ends last, with what is left to be sent.
     let _telemetry = telemetry::start(&settings, matches!(cli.command, Command::Up(_)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -29,6 +29,7 @@ pub struct Settings {
     pub metrics: Metrics,
     pub otel: Otel,
     pub history: History,
+    pub ledger: Ledger,
     pub log: Log,
     /// Models that other servers serve.
     #[serde(default)]
@@ -131,6 +132,14 @@ pub struct Otel {
 pub struct History {
     pub enabled: bool,
     pub keep_days: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    pub durability: guard::Durability,
+    pub origin: String,
+    pub memory: PathBuf,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -20,7 +20,7 @@ use crate::keeper::Keeper;
 use crate::stage::{self, Stage};
 use crate::visit::{self, Hall};
 use crate::watch::{self, Watch};
-use crate::{Console, console, contract, host, idempotency, manage, mcp, openai};
+use crate::{Console, console, contract, host, idempotency, manage, mcp, messages, openai, trail};
 
 /// Bounds of the door.
 #[derive(Debug, Clone)]
@@ -91,6 +91,8 @@ pub struct App {
     pub models: Arc<models::Models>,
     /// The one road to a model.
     pub serving: Arc<serving::Serving>,
+    /// What happened.
+    pub receipts: Arc<guard::Receipts>,
     /// Told after a model was installed or removed, so that engines follow.
     pub models_changed: tokio::sync::watch::Sender<u64>,
     /// Answers by idempotency key.
@@ -130,6 +132,7 @@ impl App {
 pub(crate) fn doors(bounds: &Bounds) -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .merge(openai::doors(bounds.upload_bytes_max))
+        .merge(messages::doors())
         .nest("/api/v1", manage::doors(bounds.upload_bytes_max))
         .merge(watch::doors())
 }
@@ -167,7 +170,7 @@ async fn enter(State(entry): State<Arc<Entry>>, request: Request, next: Next) ->
         if !host::is_addressed_to(&request, &app.bounds.hosts) {
             return ApiError::Host.into_response();
         }
-        idempotency::answer(app, request, told).await
+        idempotency::answer(app, request, async |request| trail::along(app, request, told).await).await
     };
     let received = |request| visit::receive(hall, request, |request| alive(stage::answer(app, judged(request))));
     watch::along(app, request, received).await

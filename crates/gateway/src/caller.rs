@@ -15,6 +15,7 @@ use base::{Class, Principal, Subject};
 use crate::App;
 use crate::error::ApiError;
 use crate::tls::Proof;
+use crate::trail::Asker;
 use crate::visit::Visit;
 
 const API_KEY: &str = "x-api-key";
@@ -46,6 +47,9 @@ impl FromRequestParts<Arc<App>> for Caller {
         if let Some(visit) = parts.extensions.get::<Visit>() {
             let key = credential(&parts.headers).and_then(tenancy::key_id);
             visit.belongs_to(principal.tenant, key);
+        }
+        if let Some(asker) = parts.extensions.get::<Asker>() {
+            asker.is(&principal);
         }
         Ok(Self(principal))
     }

@@ -199,6 +199,7 @@ impl From<guard::Refusal> for ApiError {
         match refusal {
             guard::Refusal::NotVisible => Self::NotFound("corpus"),
             guard::Refusal::NothingNamed => Self::invalid(refusal.to_string()),
+            guard::Refusal::Unrecorded => Self::Unavailable(refusal.to_string()),
             other => Self::Refused(other.to_string()),
         }
     }
@@ -246,6 +247,15 @@ impl From<corpus::CorpusError> for ApiError {
             E::BadName(_) | E::OneFile => Self::invalid(error.to_string()),
             E::NameTaken(_) | E::Busy | E::TooManyFiles { .. } => Self::Conflict(error.to_string()),
             E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
+        }
+    }
+}
+
+impl From<guard::ReceiptError> for ApiError {
+    fn from(error: guard::ReceiptError) -> Self {
+        match error {
+            guard::ReceiptError::Store(error) => inside((error.is_full(), error.is_busy()), &error),
+            other => Self::internal(&other),
         }
     }
 }

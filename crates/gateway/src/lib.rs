@@ -19,12 +19,15 @@ mod jobs;
 mod keeper;
 mod manage;
 mod mcp;
+mod messages;
 mod openai;
 mod patience;
 mod serve;
 mod stage;
+mod stamped;
 mod stream;
 mod tls;
+mod trail;
 mod visit;
 mod watch;
 

@@ -26,6 +26,7 @@ use crate::App;
 use crate::app::{router, router_apart};
 use crate::patience::{Answering, Patient, Rounds, Waits};
 use crate::stage::{Stage, reached};
+use crate::trail::Peer;
 use crate::tls::{Proof, Tls};
 
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -113,14 +114,14 @@ async fn accept(
         let stream = Patient::new(stream, Waits::default(), rounds.clone());
         let (router, stage, held) = (router.clone(), (app.stage.subscribe(), until), (place, seat));
         match tls.cloned() {
-            None => connections.spawn(connection(stream, Proof::Given, rounds, router, stage, held)),
+            None => connections.spawn(connection(stream, (Peer(peer), Proof::Given), rounds, router, stage, held)),
             Some(tls) => connections.spawn(async move {
                 let accepted = tokio::select! {
                     accepted = tls.accept(stream, local) => accepted,
                     () = reached(until, stage.0.clone()) => return,
                 };
                 match accepted {
-                    Ok((stream, proof)) => connection(stream, proof, rounds, router, stage, held).await,
+                    Ok((stream, proof)) => connection(stream, (Peer(peer), proof), rounds, router, stage, held).await,
                     Err(error) => tracing::debug!(%error, "a peer did not come to speak TLS"),
                 }
             }),
@@ -130,7 +131,7 @@ async fn accept(
 
 async fn connection<S>(
     stream: S,
-    proof: Proof,
+    (peer, proof): (Peer, Proof),
     rounds: Rounds,
     router: Router,
     (stage, until): (watch::Receiver<Stage>, Stage),
@@ -139,6 +140,7 @@ async fn connection<S>(
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         request.extensions_mut().insert(proof);
         let round = rounds.begin();
         let answer = router.clone().oneshot(request.map(Body::new));

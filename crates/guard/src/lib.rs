@@ -1,12 +1,17 @@
-//! Says what may happen, and hands out the proofs that it was asked.
+//! Says what may happen, hands out the proofs that it was asked, and records what did happen.
 //!
 //! A [`SearchPermit`], an [`EgressPermit`] and a [`Cleared`] text can be made only here. A function that asks
 //! for one therefore cannot be called unchecked. Whatever the rule does not allow is refused.
 
 mod permit;
+mod receipt;
 mod refusal;
 mod rule;
 
 pub use permit::{Cleared, CorpusTerms, DocumentTerms, EgressPermit, EngineTerms, SearchPermit};
+pub use receipt::{
+    Act, Commitment, Committing, Durability, Entry, Filed, Flow, FlowKind, Intent, LedgerPlace, LedgerState, Outcome, Receipt, ReceiptError,
+    ReceiptFilter, Receipts, Recorded, SCHEMA, Salt, Used,
+};
 pub use refusal::Refusal;
 pub use rule::Guard;

@@ -39,6 +39,8 @@ pub struct EngineTerms {
     pub country: Country,
     /// The highest class that it may see.
     pub class_max: Class,
+    /// Whether text leaves the house to get there.
+    pub outside: bool,
 }
 
 /// The proof that a principal may search these corpora for this purpose.

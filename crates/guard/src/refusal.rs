@@ -45,6 +45,9 @@ pub enum Refusal {
     /// The corpus has readers, and the principal, who may know of it, is none of them.
     #[error("this corpus has other readers")]
     Readers,
+    /// What happens cannot be recorded, so nothing may.
+    #[error("what happens cannot be recorded now, so nothing is answered")]
+    Unrecorded,
     /// Only the operator may do this.
     #[error("only the operator may do this")]
     OperatorOnly,
@@ -60,4 +63,23 @@ pub enum Refusal {
         /// The class that was asked for.
         class: Class,
     },
+}
+
+impl Refusal {
+    /// The reason as one word, for receipts.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotVisible => "not_visible",
+            Self::NothingNamed => "nothing_named",
+            Self::Clearance { .. } => "clearance",
+            Self::Purpose { .. } => "purpose",
+            Self::Border { .. } => "border",
+            Self::EngineClass { .. } => "engine_class",
+            Self::OutsidePermit => "outside_permit",
+            Self::Readers => "readers",
+            Self::Unrecorded => "unrecorded",
+            Self::OperatorOnly | Self::AdministratorOnly | Self::HouseOnly => "role",
+            Self::Grant { .. } => "grant",
+        }
+    }
 }

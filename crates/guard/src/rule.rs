@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn engine(country: &str, class_max: Class) -> EngineTerms {
-        EngineTerms { name: "local".into(), country: country.parse().unwrap(), class_max }
+        EngineTerms { name: "local".into(), country: country.parse().unwrap(), class_max, outside: false }
     }
 
     #[test]

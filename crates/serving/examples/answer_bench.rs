@@ -106,7 +106,7 @@ async fn main() -> anyhow::Result<()> {
     let questions = questions(&options)?;
     let dir = tempfile::tempdir()?;
     let lock = store::DataLock::take(dir.path())?;
-    let schemas = [tenancy::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
+    let schemas = [guard::SCHEMA, tenancy::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
     let store = Arc::new(store::Store::open(dir.path(), lock, &schemas).await?);
     let tenancy = Arc::new(tenancy::Tenancy::open(store.clone()).await?);
     let tenant = tenancy.create_tenant("bench", None).await?.id;
@@ -121,7 +121,9 @@ async fn main() -> anyhow::Result<()> {
     while engines.embedder.is_some() && search.status().embedded < search.status().passages {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    let parts = Parts { store, tenancy, search, engines };
+    let place = guard::LedgerPlace::new(dir.path(), [7; 32]);
+    let receipts = guard::Receipts::open(&place, store.clone(), guard::Durability::Relaxed).await?;
+    let parts = Parts { store, tenancy, search, engines, receipts };
     let serving = Serving::open(parts, Config::default()).await?;
     let principal = Principal {
         tenant,
@@ -163,8 +165,8 @@ fn engines(options: &Options) -> anyhow::Result<Engines> {
     let served = |config: llama::Config| -> anyhow::Result<ServedEngine> {
         let name = config.model.clone();
         let engine = llama::Engine::open(config)?;
-        let terms = guard::EngineTerms { name, country: Country::KR, class_max: Class::Open };
-        Ok(ServedEngine { engine: Arc::new(engine), terms, at_once: 4 })
+        let terms = guard::EngineTerms { name, country: Country::KR, class_max: Class::Open, outside: false };
+        Ok(ServedEngine { engine: Arc::new(engine), terms, at_once: 4, file: None })
     };
     let chat = options.chat.as_ref().map(|path| served(llama::Config::chat(&options.child, "chat", path)));
     let embedder = options.embedder.as_ref().map(|path| {

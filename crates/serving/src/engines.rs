@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use base::ContentHash;
+use guard::Used;
+
 /// An engine, and what governs its use.
 #[derive(Debug, Clone)]
 pub struct ServedEngine {
@@ -12,6 +15,20 @@ pub struct ServedEngine {
     pub terms: guard::EngineTerms,
     /// Requests that it is given at the same time; more wait for their turn.
     pub at_once: usize,
+    /// The SHA-256 of its model's file; none for one that another server runs.
+    pub file: Option<ContentHash>,
+}
+
+impl ServedEngine {
+    /// The engine as receipts name it.
+    pub(crate) fn used(&self) -> Used {
+        Used {
+            name: self.terms.name.clone(),
+            file: self.file,
+            country: self.terms.country,
+            outside: self.terms.outside,
+        }
+    }
 }
 
 /// A model that can be called here.

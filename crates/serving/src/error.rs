@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use base::Name;
 use engine::EngineError;
+use guard::Outcome;
 
 /// Why a chat turn, an answer or an embedding did not start, or ended early.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +154,29 @@ impl From<sqlx::Error> for RouteError {
 }
 
 impl ChatError {
+    /// How a flow ended that ended with this.
+    pub(crate) fn outcome(&self) -> Outcome {
+        let refused = |why: &str| Outcome::Refused { why: why.to_owned() };
+        let failed = |why: &str| Outcome::Failed { why: why.to_owned() };
+        match self {
+            Self::ModelNotFound { .. } => refused("no_such_model"),
+            Self::CorpusNotFound { .. } => refused("no_such_corpus"),
+            Self::Invalid { .. } => refused("invalid"),
+            Self::TooLong { .. } => refused("too_long"),
+            Self::Refused(refusal) => refused(refusal.word()),
+            Self::Quota(_) => refused("quota"),
+            Self::Busy { .. } | Self::Waiting { .. } => refused("busy"),
+            Self::History(_) => refused("history"),
+            Self::Quarantined { .. } => refused("quarantined"),
+            Self::Died { .. } => failed("engine_died"),
+            Self::Broken { .. } => failed("broke_off"),
+            Self::Stalled { .. } => failed("not_read"),
+            Self::Unavailable { .. } => failed("unavailable"),
+            Self::Search(_) => failed("search"),
+            Self::Store(_) => failed("store"),
+        }
+    }
+
     pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
         Self::Invalid { field, reason: reason.into() }
     }

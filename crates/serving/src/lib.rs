@@ -38,7 +38,7 @@ pub use history::{
     Page, Shown, Told, Turn, TurnEnd,
 };
 pub use reply::{
-    AnswerKind, Citation, Done, Embedded, ListedModel, Reply, ReplyEvent, ReplyStream, Source, Unsupported,
+    AnswerKind, Citation, Done, Embedded, ListedModel, Reply, ReplyEvent, ReplyStream, Source, Stamp, Unsupported,
 };
 pub use respond::Records;
 pub use routes::{NewRoute, Route, Routes};

@@ -1,11 +1,14 @@
 //! What comes back: a stream of events, and the same gathered into one value.
 
+use std::fmt;
 use std::ops::Range;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use base::{DocumentId, PassageId, Usage};
+use base::{DocumentId, PassageId, ReceiptId, Usage};
 use engine::{Finish, ToolCall, ToolCallPart, Written};
 use futures::{Stream, StreamExt};
+use guard::{Flow, Salt};
 use serde::{Deserialize, Serialize};
 
 use crate::ChatError;
@@ -127,8 +130,54 @@ pub enum ReplyEvent {
 }
 
 /// A reply as it is written. It ends with [`ReplyEvent::Done`] or an error. Dropping it stops the engine, frees its
-/// slot, and settles the quota with what was used so far.
-pub type ReplyStream = Pin<Box<dyn Stream<Item = Result<ReplyEvent, ChatError>> + Send>>;
+/// slot, settles the quota with what was used so far, and closes its flow.
+pub struct ReplyStream {
+    stamp: Stamp,
+    events: Pin<Box<dyn Stream<Item = Result<ReplyEvent, ChatError>> + Send>>,
+}
+
+/// By what the receipt of a flow is found, and its commitments are opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The receipt.
+    pub receipt: ReceiptId,
+    /// What stands before a text when it is committed to. Kept nowhere in the house.
+    pub salt: Salt,
+}
+
+impl Stamp {
+    pub(crate) fn of(flow: &Flow) -> Self {
+        Self { receipt: flow.id(), salt: flow.salt() }
+    }
+}
+
+impl ReplyStream {
+    pub(crate) fn new(
+        stamp: Stamp,
+        events: impl Stream<Item = Result<ReplyEvent, ChatError>> + Send + 'static,
+    ) -> Self {
+        Self { stamp, events: Box::pin(events) }
+    }
+
+    /// The reply's receipt.
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+}
+
+impl fmt::Debug for ReplyStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyStream").field("receipt", &self.stamp.receipt).finish_non_exhaustive()
+    }
+}
+
+impl Stream for ReplyStream {
+    type Item = Result<ReplyEvent, ChatError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.as_mut().poll_next(context)
+    }
+}
 
 /// A whole reply.
 #[derive(Debug, Clone, PartialEq, Serialize, utoipa::ToSchema)]
@@ -206,6 +255,8 @@ pub struct Embedded {
     pub model: String,
     /// One vector of unit length for each text, in the same order.
     pub vectors: Vec<Vec<f32>>,
+    /// Its receipt.
+    pub stamp: Stamp,
     /// What it used.
     pub usage: Usage,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::{Label, Principal, Purpose, Usage};
 use engine::{ChatRequest, EmbedKind, EmbedRequest, Message, Priority, Role};
 use futures::future::try_join_all;
-use guard::Guard;
+use guard::{Flow, FlowKind, Guard, Outcome, Receipts};
 use retrieval::{Hit, Search};
 use store::{Store, StoreError};
 use tenancy::Tenancy;
@@ -17,6 +17,7 @@ use crate::evidence::Evidence;
 use crate::history::MadeOf;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
+use crate::reply::Stamp;
 use crate::salt::Secret;
 use crate::stream::{self, Ending};
 use crate::turns::{Party, Turn, TurnBounds, Turns};
@@ -83,6 +84,8 @@ pub struct Parts {
     pub search: Arc<Search>,
     /// Engines.
     pub engines: Arc<dyn EngineSource>,
+    /// Where each flow leaves its receipt.
+    pub receipts: Arc<Receipts>,
 }
 
 /// The one road to a model.
@@ -194,8 +197,25 @@ impl Serving {
 
     /// Takes a chat turn, whatever part of it was said before.
     pub(crate) async fn say(&self, party: &Party, principal: &Principal, said: Said) -> Result<Made, ChatError> {
+        self.config.bounds.chat(&said.call)?;
+        let flow = self.parts.receipts.begin(principal, FlowKind::Chat, &said.call.model)?;
+        recorded(&flow, self.say_in(&flow, party, principal, said).await)
+    }
+
+    async fn say_in(
+        &self,
+        flow: &Flow,
+        party: &Party,
+        principal: &Principal,
+        said: Said,
+    ) -> Result<Made, ChatError> {
         let call = &said.call;
-        self.config.bounds.chat(call)?;
+        let asked = call.text.as_deref().or_else(|| {
+            let last = call.messages.iter().rfind(|message| message.role == Role::User);
+            last.map(|message| &*message.content)
+        });
+        let question = asked.map(|asked| flow.salt().commit(asked));
+        flow.note(|receipt| receipt.question = question);
         let mut target = self.target(principal, &call.model)?;
         let routed = !target.corpora.is_empty();
         match &said.records {
@@ -208,7 +228,7 @@ impl Serving {
                 target.passages_max = records.passages_max.unwrap_or(self.config.passages);
             }
             None if routed => {}
-            None => return self.plain(party, principal, target, said).await,
+            None => return self.plain(flow, party, principal, target, said).await,
         }
         for (field, given) in [
             ("tools", !call.tools.offered.is_empty()),
@@ -231,7 +251,7 @@ impl Serving {
             Ask { target, question, history, sampling: call.sampling, tokens_max: call.tokens_max, stop: call.stop };
         let name = ask.target.name.clone();
         // In a box of its own: what a cited answer holds is large, and plain chats should not carry room for it.
-        Box::pin(self.cited(party, principal, ask, label)).await.map_err(|error| match error {
+        Box::pin(self.cited(flow, party, principal, ask, label)).await.map_err(|error| match error {
             // A route over records that this principal may not know of does not exist for it either.
             ChatError::CorpusNotFound { .. } if routed => ChatError::ModelNotFound { model: name },
             other => other,
@@ -244,6 +264,14 @@ impl Serving {
     /// As for [`Serving::chat`].
     pub async fn answer(&self, principal: &Principal, call: AnswerCall) -> Result<ReplyStream, ChatError> {
         self.config.bounds.answer(&call)?;
+        let asked = call.model.clone().unwrap_or_default();
+        let flow = self.parts.receipts.begin(principal, FlowKind::Answer, &asked)?;
+        Ok(recorded(&flow, self.answer_in(&flow, principal, call).await)?.stream)
+    }
+
+    async fn answer_in(&self, flow: &Flow, principal: &Principal, call: AnswerCall) -> Result<Made, ChatError> {
+        let question = flow.salt().commit(&call.question);
+        flow.note(|receipt| receipt.question = Some(question));
         let engine = match (&call.model, call.mode) {
             (_, AnswerMode::Extractive) => None,
             (Some(model), _) => {
@@ -278,7 +306,7 @@ impl Serving {
             tokens_max: call.tokens_max,
             stop: Vec::new(),
         };
-        Ok(self.cited(&Party::of(1), principal, ask, self.input_label(principal)).await?.stream)
+        self.cited(flow, &Party::of(1), principal, ask, self.input_label(principal)).await
     }
 
     /// Shows how an answer would be weighed: the best sentences with what was seen of them, and the chance that the
@@ -305,6 +333,21 @@ impl Serving {
         self.config.bounds.embed(&call)?;
         let served = self.parts.engines.embedding(&call.model);
         let Some(served) = served else { return Err(ChatError::ModelNotFound { model: call.model }) };
+        let flow = self.parts.receipts.begin(principal, FlowKind::Embedding, &call.model)?;
+        let embedded = self.embed_in(&flow, principal, served, call).await;
+        if let Err(error) = &embedded {
+            flow.close(error.outcome()).acknowledged().await?;
+        }
+        embedded
+    }
+
+    async fn embed_in(
+        &self,
+        flow: &Flow,
+        principal: &Principal,
+        served: ServedEngine,
+        call: EmbedCall,
+    ) -> Result<Embedded, ChatError> {
         // A vector may be cut only if its model was trained for that, and none here was.
         let dimensions = served.engine.describe().dimensions;
         if call.dimensions.is_some() && call.dimensions != dimensions {
@@ -317,7 +360,7 @@ impl Serving {
         // A token has at least one byte; the prefix and the marks at both ends are a few tokens more.
         let tokens_max: u64 = call.texts.iter().map(|text| (text.len() as u64 + 16).min(window + 16)).sum();
         let admission = self.parts.tenancy.admit(principal, tokens_max).await?;
-        let mut meter = Meter::new(admission);
+        let mut meter = Meter::new(admission, flow.clone());
         let kind = match call.query {
             Some(true) => EmbedKind::Query,
             Some(false) => EmbedKind::Passage,
@@ -325,20 +368,35 @@ impl Serving {
         };
         let _turn = self.turns.take(principal, &served.terms.name, served.at_once, tokens_max).await?;
         let texts = permit.clear(call.texts, &label)?.release(&served.terms.name)?;
+        flow.leave(&permit, served.used()).await?;
         let request = EmbedRequest { texts, kind, priority: Priority::Interactive };
         let mut watch = self.metrics.embeddings(&call.model);
-        let embedded = served.engine.embed(request).await.map_err(|error| {
-            watch.failed(&error);
-            ChatError::of_engine(error)
-        })?;
+        let embedded = match served.engine.embed(request).await {
+            Ok(embedded) => embedded,
+            Err(error) => {
+                watch.failed(&error);
+                let error = ChatError::of_engine(error);
+                meter.close(error.outcome()).acknowledged().await?;
+                return Err(error);
+            }
+        };
         let prompt_tokens = embedded.iter().map(|one| u64::from(one.tokens).min(window)).sum();
         let usage = Usage { prompt_tokens, ..Usage::default() };
         meter.ended(usage);
         watch.ended(usage);
-        Ok(Embedded { model: call.model, vectors: embedded.into_iter().map(|one| one.vector).collect(), usage })
+        meter.close(Outcome::Served).acknowledged().await?;
+        let vectors = embedded.into_iter().map(|one| one.vector).collect();
+        Ok(Embedded { model: call.model, vectors, usage, stamp: Stamp::of(flow) })
     }
 
-    async fn plain(&self, party: &Party, principal: &Principal, target: Target, said: Said) -> Result<Made, ChatError> {
+    async fn plain(
+        &self,
+        flow: &Flow,
+        party: &Party,
+        principal: &Principal,
+        target: Target,
+        said: Said,
+    ) -> Result<Made, ChatError> {
         let Said { call, mut earlier, label, .. } = said;
         let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
         let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
@@ -357,7 +415,7 @@ impl Serving {
             ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &target.name))
         };
         let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
-        let way = Way { served, permit, label: label.clone() };
+        let way = Way { served, permit, label: label.clone(), flow: flow.clone() };
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
         let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
         let prompt = way.fit(&mut request, earlier, wanted).await?;
@@ -367,7 +425,14 @@ impl Serving {
         Ok(Made { stream, label, made_of: MadeOf::default() })
     }
 
-    async fn cited(&self, party: &Party, principal: &Principal, ask: Ask, given: Label) -> Result<Made, ChatError> {
+    async fn cited(
+        &self,
+        flow: &Flow,
+        party: &Party,
+        principal: &Principal,
+        ask: Ask,
+        given: Label,
+    ) -> Result<Made, ChatError> {
         let turn = self.turns.take(principal, SEARCH, SEARCHES_AT_ONCE, 1).await?;
         let Evidence { weighed, terms } = self.evidence(principal, &ask.target.corpora, &ask.question).await?;
         drop(turn);
@@ -378,20 +443,24 @@ impl Serving {
             corpora: terms.iter().map(|terms| terms.corpus).collect(),
             documents: cited_hits(&cited).map(|hit| hit.document).collect(),
         };
+        flow.note(|receipt| {
+            receipt.made_of(made_of.corpora.iter().copied(), made_of.documents.iter().copied());
+            receipt.label = Some(label.clone());
+        });
         let made = |stream| Made { stream, label: label.clone(), made_of };
         if weighed.hits.is_empty() || weighed.chance < self.config.abstain_below {
-            return Ok(made(stream::silent(&ask.question, cited.sources())));
+            return Ok(made(stream::silent(&ask.question, cited.sources(), flow)));
         }
         let quotes = extract(&weighed, &cited, &chosen);
         let served = match (ask.target.mode, ask.target.engine.clone()) {
             (AnswerMode::Extractive, _) | (AnswerMode::Both, None) => {
-                return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes)));
+                return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes, flow)));
             }
             (_, Some(served)) => served,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
         };
         let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
-        let way = Way { served, permit, label: label.clone() };
+        let way = Way { served, permit, label: label.clone(), flow: flow.clone() };
         let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;
         let (request, prompt) = self.pack(principal, &way, &ask, &mut cited).await?;
@@ -433,19 +502,22 @@ impl Serving {
         ending: Ending,
     ) -> Result<ReplyStream, ChatError> {
         let tokens_max = u64::from(prompt) + u64::from(request.tokens_max);
-        let mut meter = Meter::new(self.parts.tenancy.admit(principal, tokens_max).await?);
+        let mut meter = Meter::new(self.parts.tenancy.admit(principal, tokens_max).await?, way.flow.clone());
         let request = way.clear(request)?;
+        way.flow.leave(&way.permit, way.served.used()).await?;
         meter.began(prompt.into());
         let mut watch = self.metrics.chat(&way.served.engine.describe().model);
         match way.served.engine.chat(request).await {
-            Ok(events) => Ok(stream::written(watch.over(turn.over(events)), meter, ending)),
+            Ok(events) => Ok(stream::written(watch.over(turn.over(events)), meter, ending, &way.flow)),
             Err(error) => {
                 watch.failed(&error);
                 // Refused before its first token: nothing was used, unless it stopped while at work.
                 if !matches!(error, engine::EngineError::Died { .. } | engine::EngineError::Broken { .. }) {
                     meter.ended(Usage::default());
                 }
-                Err(ChatError::of_engine(error))
+                let error = ChatError::of_engine(error);
+                meter.close(error.outcome()).acknowledged().await?;
+                Err(error)
             }
         }
     }
@@ -480,6 +552,15 @@ impl Serving {
             mode: AnswerMode::Both,
         })
     }
+}
+
+/// What became of a flow that did not come to a reply is in its receipt.
+fn recorded(flow: &Flow, made: Result<Made, ChatError>) -> Result<Made, ChatError> {
+    if let Err(error) = &made {
+        // The refusal stands, whether or not it could be recorded.
+        let _ = flow.close(error.outcome());
+    }
+    made
 }
 
 fn cited_hits(cited: &Cited) -> impl Iterator<Item = &Hit> {

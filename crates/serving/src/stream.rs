@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use base::Usage;
 use engine::{Event, EventStream};
 use futures::{StreamExt, stream};
+use guard::{Flow, Outcome};
 
 use crate::answer::Writer;
 use crate::answer::language::Language;
 use crate::answer::marks_disarmed;
 use crate::meter::Meter;
+use crate::reply::Stamp;
 use crate::{AnswerKind, AnswerMode, ChatError, Citation, Done, Finish, ReplyEvent, ReplyStream, Source};
 
 /// How a reply goes from the model's text to its end.
@@ -48,50 +50,66 @@ impl Ending {
 }
 
 /// The records do not say: the nearest passages and the sentence that says so.
-pub(crate) fn silent(question: &str, sources: Vec<Source>) -> ReplyStream {
+pub(crate) fn silent(question: &str, sources: Vec<Source>, flow: &Flow) -> ReplyStream {
     let mut ready = VecDeque::from([ReplyEvent::Sources(sources)]);
     ready.push_back(ReplyEvent::Text(Language::of(question).words().silent.to_owned()));
     ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Abstained));
-    finished(ready)
+    finished(ready, flow)
 }
 
 /// The records' own sentences.
-pub(crate) fn extractive(question: &str, sources: Vec<Source>, quotes: Vec<Citation>) -> ReplyStream {
+pub(crate) fn extractive(
+    question: &str,
+    sources: Vec<Source>,
+    quotes: Vec<Citation>,
+    flow: &Flow,
+) -> ReplyStream {
     if quotes.is_empty() {
-        return silent(question, sources);
+        return silent(question, sources, flow);
     }
     let mut ready = VecDeque::from([ReplyEvent::Sources(sources), ReplyEvent::Extract(quotes.clone())]);
     quote(quotes, &mut ready);
     ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Extractive));
-    finished(ready)
+    finished(ready, flow)
 }
 
 /// What an engine writes.
-pub(crate) fn written(events: EventStream, meter: Meter, ending: Ending) -> ReplyStream {
-    let reply = Reply { ready: ending.ready, cited: ending.cited, running: Some((events, meter)) };
-    Box::pin(stream::unfold(reply, |mut reply| async move { reply.next().await.map(|event| (event, reply)) }))
+pub(crate) fn written(events: EventStream, meter: Meter, ending: Ending, flow: &Flow) -> ReplyStream {
+    let Ending { ready, cited } = ending;
+    Reply { ready, cited, events: Some(events), meter: Some(meter) }.stream(flow)
+}
+
+fn finished(ready: VecDeque<ReplyEvent>, flow: &Flow) -> ReplyStream {
+    let meter = Some(Meter::free(flow.clone()));
+    Reply { ready, cited: None, events: None, meter }.stream(flow)
 }
 
 struct Reply {
     ready: VecDeque<ReplyEvent>,
     cited: Option<CitedEnding>,
-    /// The engine's stream goes before the meter, so that the engine has stopped when the quota is settled.
-    running: Option<(EventStream, Meter)>,
+    /// Before the meter, so that the engine has stopped when the quota is settled.
+    events: Option<EventStream>,
+    meter: Option<Meter>,
 }
 
 impl Reply {
+    fn stream(self, flow: &Flow) -> ReplyStream {
+        let events = stream::unfold(self, |mut reply| async move { reply.next().await.map(|event| (event, reply)) });
+        ReplyStream::new(Stamp::of(flow), events)
+    }
+
     async fn next(&mut self) -> Option<Result<ReplyEvent, ChatError>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                return Some(Ok(event));
+                return Some(self.out(event).await);
             }
-            let (events, meter) = self.running.as_mut()?;
+            let (events, meter) = (self.events.as_mut()?, self.meter.as_mut()?);
             match events.next().await {
                 Some(Ok(Event::Text(text))) => {
                     meter.wrote();
                     match &mut self.cited {
                         Some(cited) => cited.writer.push(&text, &mut self.ready),
-                        None => return Some(Ok(ReplyEvent::Text(text))),
+                        None => return Some(self.out(ReplyEvent::Text(text)).await),
                     }
                 }
                 Some(Ok(Event::ToolCall(part))) => {
@@ -100,25 +118,44 @@ impl Reply {
                 }
                 Some(Ok(Event::Tokens(tokens))) => return Some(Ok(ReplyEvent::Tokens(tokens))),
                 Some(Ok(Event::Done { finish, usage })) => {
-                    meter.ended(usage);
+                    self.events = None;
                     // Settled before the client learns of the end, so that what it sees next counts this.
-                    self.running = None;
+                    meter.ended(usage);
                     match self.cited.take() {
                         Some(cited) => cited.end(finish, usage, &mut self.ready),
                         None => self.ready.push_back(done(finish, usage, AnswerKind::Chat)),
                     }
                 }
-                Some(Err(error)) => {
-                    self.running = None;
-                    return Some(Err(ChatError::of_engine(error)));
-                }
+                Some(Err(error)) => return Some(Err(self.failed(ChatError::of_engine(error)))),
                 None => {
-                    self.running = None;
                     let reason = "its answer broke off".to_owned();
-                    return Some(Err(ChatError::Unavailable { model: String::new(), reason }));
+                    return Some(Err(self.failed(ChatError::Unavailable { model: String::new(), reason })));
                 }
             }
         }
+    }
+
+    /// An event on its way out: text is committed to, and the end closes the flow.
+    async fn out(&mut self, event: ReplyEvent) -> Result<ReplyEvent, ChatError> {
+        match (&event, &mut self.meter) {
+            (ReplyEvent::Text(text), Some(meter)) => meter.said(text),
+            (ReplyEvent::Done(_), meter) => {
+                if let Some(meter) = meter.take() {
+                    meter.close(Outcome::Served).acknowledged().await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(event)
+    }
+
+    fn failed(&mut self, error: ChatError) -> ChatError {
+        self.events = None;
+        if let Some(meter) = self.meter.take() {
+            // The error stands, whether or not it could be recorded.
+            let _ = meter.close(error.outcome());
+        }
+        error
     }
 }
 
@@ -174,8 +211,4 @@ fn done(finish: Finish, usage: Usage, kind: AnswerKind) -> ReplyEvent {
         unsupported: Vec::new(),
         withheld: 0,
     })
-}
-
-fn finished(ready: VecDeque<ReplyEvent>) -> ReplyStream {
-    Box::pin(stream::iter(ready.into_iter().map(Ok)))
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use base::{Label, Principal};
 use engine::{ChatRequest, Message, Role};
-use guard::{EgressPermit, Refusal};
+use guard::{EgressPermit, Flow, Refusal};
 
 use crate::answer::{Cited, messages};
 use crate::call::{ChatCall, Sampling};
@@ -57,6 +57,7 @@ pub(crate) struct Way {
     pub served: ServedEngine,
     pub permit: EgressPermit,
     pub label: Label,
+    pub flow: Flow,
 }
 
 impl Way {

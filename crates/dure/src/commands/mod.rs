@@ -4,6 +4,8 @@ mod answer;
 mod corpora;
 mod doctor;
 pub mod keeping;
+mod ledger;
+pub mod log;
 mod models;
 mod tenants;
 
@@ -40,6 +42,7 @@ pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Person(command) => tenants::person(&context, command).await,
         Command::Key(command) => tenants::key(&context, command).await,
         Command::Top { once } => crate::top::top(&context.client, context.json, *once).await,
+        Command::Ledger(command) => ledger::run(&context, command).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Backup(backup) => keeping::backup(&context, backup).await,
         Command::Check => keeping::check(&context).await.map(|good| well = good),

@@ -15,6 +15,7 @@ use crate::caller::Caller;
 use crate::error::ApiError;
 use crate::input::Path;
 use crate::openai::Body;
+use crate::stamped::Stamped;
 use crate::stream::json_lines;
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -60,9 +61,10 @@ pub(crate) async fn answer(
         tokens_max: request.max_tokens,
     };
     let stream = app.serving.answer(&principal, call).await?;
+    let stamped = Stamped::one(stream.stamp());
     if request.stream {
-        Ok(json_lines(stream.map(|event| event.map_err(ApiError::from))))
+        Ok((stamped, json_lines(stream.map(|event| event.map_err(ApiError::from)))).into_response())
     } else {
-        Ok(Json(Reply::gather(stream).await?).into_response())
+        Ok((stamped, Json(Reply::gather(stream).await?)).into_response())
     }
 }

@@ -11,6 +11,7 @@ mod me;
 mod models;
 mod page;
 mod people;
+mod receipts;
 mod routes;
 mod search;
 mod status;
@@ -25,6 +26,7 @@ use utoipa_axum::routes;
 
 pub(crate) use corpora::visible;
 pub(crate) use documents::{by_id as document_by_id, may_read};
+pub(crate) use search::recorded_search;
 
 use crate::App;
 
@@ -58,6 +60,10 @@ pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(search::index))
         .routes(routes!(keeping::backup))
         .routes(routes!(keeping::check))
+        .routes(routes!(receipts::list))
+        .routes(routes!(receipts::show))
+        .routes(routes!(receipts::proof))
+        .routes(routes!(receipts::state))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show, jobs::cancel))
         .routes(routes!(models::list))

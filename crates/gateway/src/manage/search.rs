@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use base::Class;
+use base::{Class, Principal};
+use guard::{FlowKind, Outcome, SearchPermit};
 use jiff::civil::Date;
 use retrieval::{Filter, Found, Mode, Query, Status};
 use serde::Deserialize;
@@ -74,7 +75,31 @@ pub(crate) async fn search(
         patience: Duration::from_millis(request.patience_ms.min(PATIENCE_MAX_MS)),
         ..Query::new(request.question)
     };
-    Ok(Json(app.search.search(&permit, &query).await?))
+    Ok(Json(recorded_search(&app, &principal, &name, &permit, &query).await?))
+}
+
+/// Searches, and leaves a receipt. `asked` is what the caller named.
+pub(crate) async fn recorded_search(
+    app: &App,
+    principal: &Principal,
+    asked: &str,
+    permit: &SearchPermit,
+    query: &Query,
+) -> Result<Found, ApiError> {
+    let flow = app.receipts.begin(principal, FlowKind::Search, asked)?;
+    let question = flow.salt().commit(&query.text);
+    let found = app.search.search(permit, query).await;
+    flow.note(|receipt| {
+        receipt.question = Some(question);
+        let hits = found.iter().flat_map(|found| &found.hits);
+        receipt.made_of(permit.corpora().iter().copied(), hits.map(|hit| hit.document));
+    });
+    let outcome = match &found {
+        Ok(_) => Outcome::Served,
+        Err(_) => Outcome::Failed { why: "search".to_owned() },
+    };
+    flow.close(outcome).acknowledged().await?;
+    Ok(found?)
 }
 
 /// How far words and vectors are, over everything that is gathered here.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::told::{TEXT_BYTES_MAX, Told, address, cut};
 use crate::App;
 use crate::error::ApiError;
-use crate::manage::visible;
+use crate::manage::{recorded_search, visible};
 
 const TOP_USUAL: usize = 5;
 const TOP_MAX: usize = 20;
@@ -106,7 +106,7 @@ pub(super) async fn search(app: &App, principal: &Principal, search: Search) -> 
     let terms: Vec<_> = corpora.iter().map(|corpus| app.corpora.terms(corpus)).collect();
     let permit = app.guard.may_search(principal, &terms, &purpose()?)?;
     let query = Query { mode: search.mode, top, ..Query::new(search.question) };
-    let found = app.search.search(&permit, &query).await?;
+    let found = recorded_search(app, principal, search.corpus.as_deref().unwrap_or_default(), &permit, &query).await?;
 
     let (mut passages, mut text, mut left) = (Vec::new(), String::new(), TEXT_BYTES_MAX);
     let count = found.hits.len();

@@ -1,6 +1,7 @@
 //! `read`, and documents as resources.
 
 use base::Principal;
+use guard::Act;
 use rmcp::model::{ReadResourceResult, ResourceContents, ResourceTemplate};
 use serde::Deserialize;
 
@@ -24,6 +25,7 @@ pub(super) struct Read {
 
 pub(super) async fn read(app: &App, principal: &Principal, read: Read) -> Result<Told, ApiError> {
     let (corpus, document) = document_by_id(app, principal, &read.document).await?;
+    looked(app, principal, &read.document).await?;
     let text: &str = &document.text;
     if read.from > text.len() || read.to.is_some_and(|to| to < read.from) {
         return Err(ApiError::invalid(format!("no text stands there: the document has {} bytes", text.len())));
@@ -54,6 +56,12 @@ pub(super) async fn read(app: &App, principal: &Principal, read: Read) -> Result
     Ok(Told::new(told, &value))
 }
 
+/// A look into a record leaves an act, as at the other doors.
+async fn looked(app: &App, principal: &Principal, document: &str) -> Result<(), ApiError> {
+    let act = Act::now(principal, None, "MCP read".to_owned(), vec![document.to_owned()], 200);
+    Ok(app.receipts.act(act).acknowledged().await?)
+}
+
 pub(super) fn template() -> ResourceTemplate {
     ResourceTemplate::new("dure://documents/{document}{?from,to}", "document")
         .with_title("A document's text")
@@ -64,6 +72,7 @@ pub(super) fn template() -> ResourceTemplate {
 pub(super) async fn resource(app: &App, principal: &Principal, uri: &str) -> Result<ReadResourceResult, ApiError> {
     let named = named(uri).ok_or(ApiError::NotFound("resource"))?;
     let (_, document) = document_by_id(app, principal, named.document).await?;
+    looked(app, principal, named.document).await?;
     let text: &str = &document.text;
     let (from, to) = (named.from.min(text.len()), named.to.unwrap_or(text.len()).min(text.len()));
     let from = text.floor_char_boundary(from);

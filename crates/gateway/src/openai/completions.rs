@@ -19,6 +19,7 @@ use super::wire::{Body, OneOrMany, unknown};
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::stamped::Stamped;
 use crate::stream::server_sent_events;
 
 /// Tokens that are written where nobody says, as in OpenAI's API.
@@ -73,9 +74,10 @@ pub(crate) async fn complete(
     let calls = request.read()?;
     let echoes: Vec<String> = calls.iter().map(|call| call.text.clone().filter(|_| echo).unwrap_or_default()).collect();
     let streams = begin(&app, &principal, calls).await?;
+    let stamped = Stamped::of(&streams);
     if streamed {
         let events = server_sent_events(chunks(head, echoes, streams, usage_wanted));
-        return Ok((unknown, events).into_response());
+        return Ok((stamped, unknown, events).into_response());
     }
     let replies = try_join_all(streams.into_iter().map(Reply::gather)).await?;
     let used = replies.iter().map(|reply| reply.done.usage).sum();
@@ -89,7 +91,7 @@ pub(crate) async fn complete(
     });
     let mut answer = head.with(OBJECT, choices.collect());
     answer.usage = Some(usage(used));
-    Ok((unknown, Json(answer)).into_response())
+    Ok((stamped, unknown, Json(answer)).into_response())
 }
 
 impl Request {

@@ -15,6 +15,7 @@ use super::wire::{Body, OneOrMany, Unknown, unknown};
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::stamped::Stamped;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Request {
@@ -57,7 +58,7 @@ pub(crate) async fn embed(
     Caller(principal): Caller,
     State(app): State<Arc<App>>,
     Body(request): Body<Request>,
-) -> Result<(Unknown, Json<Value>), ApiError> {
+) -> Result<(Stamped, Unknown, Json<Value>), ApiError> {
     let unknown = unknown(&request.rest)?;
     let call = EmbedCall {
         model: request.model,
@@ -90,5 +91,5 @@ pub(crate) async fn embed(
             "total_tokens": embedded.usage.total_tokens(),
         },
     }));
-    Ok((unknown, answer))
+    Ok((Stamped::one(embedded.stamp), unknown, answer))
 }

@@ -19,7 +19,8 @@ use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-pub(crate) use wire::Body;
+pub(crate) use chat::address;
+pub(crate) use wire::{Body, Unknown, unknown};
 
 use crate::App;
 

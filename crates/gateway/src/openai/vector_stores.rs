@@ -21,7 +21,7 @@ use crate::App;
 use crate::caller::{Administrator, Caller};
 use crate::error::ApiError;
 use crate::input::{Path, Query};
-use crate::manage::{may_read, visible};
+use crate::manage::{may_read, recorded_search, visible};
 
 /// Files that a store may be made with.
 const FILES_MAX: usize = 100;
@@ -434,7 +434,8 @@ pub(crate) async fn search(
     let corpus = find(&app, &principal, &id).await?;
     let permit = may_read(&app, &principal, &corpus)?;
     let queries = request.query.into_vec();
-    let found = app.search.search(&permit, &Search { top, ..Search::new(queries.join("\n")) }).await?;
+    let query = Search { top, ..Search::new(queries.join("\n")) };
+    let found = recorded_search(&app, &principal, &corpus.name, &permit, &query).await?;
     let files: HashMap<String, FileId> =
         app.files.of_corpus(corpus.id).await?.into_iter().map(|put| (put.path, put.file)).collect();
     let least = request.ranking_options.and_then(|options| options.score_threshold).unwrap_or(0.0);

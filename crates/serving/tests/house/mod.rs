@@ -40,18 +40,20 @@ pub struct House {
 #[derive(Debug)]
 struct Engines(Arc<FakeEngine>, guard::EngineTerms);
 
+impl Engines {
+    fn served(&self) -> ServedEngine {
+        ServedEngine { engine: self.0.clone(), terms: self.1.clone(), at_once: 4, file: None }
+    }
+}
+
 impl EngineSource for Engines {
     fn chat(&self, model: &str) -> Option<ServedEngine> {
-        (self.0.describe().model == model).then(|| ServedEngine {
-            engine: self.0.clone(),
-            terms: self.1.clone(),
-            at_once: 4,
-        })
+        (self.0.describe().model == model).then(|| self.served())
     }
 
     fn embedder(&self) -> Option<ServedEngine> {
         let embeds = self.0.describe().dimensions.is_some();
-        embeds.then(|| ServedEngine { engine: self.0.clone(), terms: self.1.clone(), at_once: 4 })
+        embeds.then(|| self.served())
     }
 
     fn models(&self) -> Vec<ServedModel> {
@@ -75,7 +77,7 @@ impl House {
     pub async fn configured(chat: FakeEngine, quota_tokens: Option<u64>, config: Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let lock = store::DataLock::take(dir.path()).unwrap();
-        let schemas = [tenancy::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
+        let schemas = [guard::SCHEMA, tenancy::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
         let store = Arc::new(store::Store::open(dir.path(), lock, &schemas).await.unwrap());
         let tenancy = Arc::new(Tenancy::open(store.clone()).await.unwrap());
         let tenant = tenancy.create_tenant("haesol", quota_tokens).await.unwrap().id;
@@ -83,9 +85,16 @@ impl House {
         let words = retrieval::Config { background: false, ..retrieval::Config::new(dir.path().join("words")) };
         let search = retrieval::Search::open(store.clone(), corpora.clone(), None, words).await.unwrap();
         let chat = Arc::new(chat);
-        let terms = guard::EngineTerms { name: "fake".into(), country: Country::KR, class_max: Class::Sensitive };
+        let terms = guard::EngineTerms {
+            name: "fake".into(),
+            country: Country::KR,
+            class_max: Class::Sensitive,
+            outside: false,
+        };
         let engines = Arc::new(Engines(chat.clone(), terms));
-        let parts = Parts { store, tenancy: tenancy.clone(), search: search.clone(), engines };
+        let place = guard::LedgerPlace::new(dir.path(), [7; 32]);
+        let receipts = guard::Receipts::open(&place, store.clone(), guard::Durability::Strict).await.unwrap();
+        let parts = Parts { store, tenancy: tenancy.clone(), search: search.clone(), engines, receipts };
         let serving = Serving::open(parts.clone(), config).await.unwrap();
         let house = Self { dir, parts, tenancy, corpora, search, chat, serving, tenant };
         house.gather(tenant, "records", Class::Open, &[("조례.md", ORDINANCE)]).await;

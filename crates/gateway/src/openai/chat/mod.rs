@@ -27,6 +27,7 @@ use super::wire::Body;
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::stamped::Stamped;
 use crate::stream::server_sent_events;
 
 /// The number of the turn that a reply is in its conversation.
@@ -54,12 +55,13 @@ pub(crate) async fn complete(
             (vec![turned.stream], Some(turned.number))
         }
     };
+    let stamped = Stamped::of(&streams);
     let mut response = if asked.streamed {
         let events = server_sent_events(reply::chunks(head, streams, asked.usage_wanted));
-        (asked.unknown, events).into_response()
+        (stamped, asked.unknown, events).into_response()
     } else {
         let replies = try_join_all(streams.into_iter().map(Reply::gather)).await?;
-        (asked.unknown, Json(reply::whole(&head, &replies))).into_response()
+        (stamped, asked.unknown, Json(reply::whole(&head, &replies))).into_response()
     };
     if let Some(turn) = turn {
         response.headers_mut().insert(TURN, HeaderValue::from(turn));

@@ -24,6 +24,7 @@ use super::wire::Body;
 use crate::App;
 use crate::caller::Caller;
 use crate::error::ApiError;
+use crate::stamped::Stamped;
 use crate::input::{Path, Query};
 use crate::stream::named_events;
 use events::Going;
@@ -51,12 +52,13 @@ pub(crate) async fn create(
     let call = asked.call.take().ok_or(ApiError::Internal)?;
     let records = asked.search.as_ref().map(|search| search.records.clone());
     let reply = app.serving.respond(&principal, call, droppable, records, &mut basis).await?;
+    let stamped = Stamped::one(reply.stamp());
     let (streamed, unknown) = (asked.streamed, std::mem::take(&mut asked.unknown));
     let going = Going::new(app, principal, asked, basis, reply);
     if streamed {
-        return Ok((unknown, named_events(going.events())).into_response());
+        return Ok((stamped, unknown, named_events(going.events())).into_response());
     }
-    Ok((unknown, Json(going.whole().await?)).into_response())
+    Ok((stamped, unknown, Json(going.whole().await?)).into_response())
 }
 
 /// A response that was kept.

@@ -1,0 +1,129 @@
+//! A ledger's files, checked without a server: by whoever has them and the public key.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use ledger::{Proof, VerifierKey};
+use serde_json::{Value, json};
+
+use crate::cli::Ledger;
+use crate::print;
+use crate::settings::Settings;
+
+/// Bytes of a proof or a checkpoint.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Runs a command that needs no server; none for one that does.
+pub fn run(command: &Ledger, settings: &Settings, json: bool) -> Option<anyhow::Result<ExitCode>> {
+    let own = || settings.data.join("ledger");
+    let done = match command {
+        Ledger::Verify { dir, key, since } => {
+            let dir = dir.clone().unwrap_or_else(own);
+            verify(&dir, key.as_deref(), since.as_deref(), settings, json)
+        }
+        Ledger::Check { proof, key } => check(proof, key, json),
+        Ledger::Export { to } => export(&own(), to, json),
+        _ => return None,
+    };
+    Some(done.map(|()| ExitCode::SUCCESS))
+}
+
+fn verify(
+    dir: &Path,
+    key: Option<&str>,
+    since: Option<&Path>,
+    settings: &Settings,
+    json: bool,
+) -> anyhow::Result<()> {
+    let key = match key {
+        Some(key) => read_key(key)?,
+        None => crate::house::verifier_key(settings)?,
+    };
+    let older = since.map(read_small).transpose()?;
+    let checkpoint = ledger::verify(dir, &key, older.as_deref())?;
+    let told = json!({ "entries": checkpoint.size(), "root": checkpoint.root(), "key": key.to_string() });
+    if json {
+        print::out(&told.to_string());
+    } else {
+        print::out(&format!("{} entries; every hash and the signature hold", checkpoint.size()));
+        print::out(&format!("signed by {key}"));
+        if since.is_some() {
+            print::out("and all that the older checkpoint covers is still there, unchanged");
+        }
+    }
+    Ok(())
+}
+
+fn check(file: &Path, key: &str, json: bool) -> anyhow::Result<()> {
+    let key = read_key(key)?;
+    let proof = Proof::parse(&read_small(file)?).with_context(|| format!("`{}` is no proof", file.display()))?;
+    let Some(entry) = proof.extra() else { bail!("`{}` carries no entry that it could prove", file.display()) };
+    let checkpoint = proof.verify(entry, &key).context("the proof does not hold")?;
+    let entry: Value = serde_json::from_slice(entry).context("what is proved is no entry of Dure's")?;
+    if json {
+        print::out(&json!({ "leaf": proof.index(), "entries": checkpoint.size(), "entry": entry }).to_string());
+    } else {
+        print::out(&format!("entry {} of {} stands in the log of {}", proof.index(), checkpoint.size(), key.name()));
+        print::out(&serde_json::to_string_pretty(&entry)?);
+    }
+    Ok(())
+}
+
+/// Copies what others verify: the tiles and the checkpoint, and no journal. The checkpoint goes last, so that a copy that
+/// is broken off has all that the checkpoint it has covers.
+fn export(own: &Path, to: &Path, json: bool) -> anyhow::Result<()> {
+    let checkpoint = fs::read(own.join("checkpoint")).with_context(|| format!("no ledger is in `{}`", own.display()))?;
+    let (mut copied, mut there) = (0_u64, 0_u64);
+    let mut folders = vec![PathBuf::from("tile")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(own.join(&folder)) else { continue };
+        make_folder(&to.join(&folder))?;
+        for entry in entries {
+            let entry = entry?;
+            let place = folder.join(entry.file_name());
+            let (from, target) = (own.join(&place), to.join(&place));
+            if entry.file_type()?.is_dir() {
+                folders.push(place);
+            } else if target.exists() {
+                there += 1;
+            } else {
+                let beside = target.with_extension("new");
+                fs::copy(&from, &beside).with_context(|| format!("`{}` cannot be written", beside.display()))?;
+                fs::rename(&beside, &target)?;
+                copied += 1;
+            }
+        }
+    }
+    make_folder(to)?;
+    fs::write(to.join("checkpoint"), checkpoint).with_context(|| format!("`{}` cannot be written", to.display()))?;
+    if json {
+        print::out(&json!({ "to": to, "copied": copied, "there": there }).to_string());
+    } else {
+        print::out(&format!("{copied} files copied into `{}`, {there} were there", to.display()));
+    }
+    Ok(())
+}
+
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("`{}` cannot be made", path.display()))
+}
+
+fn read_key(key: &str) -> anyhow::Result<VerifierKey> {
+    key.parse().map_err(|error| anyhow::anyhow!("`{key}` is no verifier's key: {error}"))
+}
+
+fn read_small(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let open = || -> io::Result<Box<dyn Read>> {
+        Ok(if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(fs::File::open(path)?) })
+    };
+    let read = open().and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    read.with_context(|| format!("`{}` cannot be read", path.display()))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        bail!("`{}` is larger than anything of this kind", path.display());
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,105 @@
+//! What people and programs do here beside asking models: each change, and each look into a record, leaves an act in
+//! the ledger.
+//!
+//! Flows (chats, answers, embeddings, searches) leave receipts of their own and are none of these.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use base::Principal;
+use guard::Act;
+
+use crate::App;
+use crate::error::ApiError;
+
+/// Who turned out to ask, for whoever writes down what was done.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asker(Arc<OnceLock<Principal>>);
+
+impl Asker {
+    pub fn is(&self, principal: &Principal) {
+        let _ = self.0.set(principal.clone());
+    }
+}
+
+/// The address that a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// Doors whose answers are flows, and leave receipts.
+const FLOWS: [&str; 9] = [
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/embeddings",
+    "/api/v1/corpora/{name}/answers",
+    "/api/v1/corpora/{name}/search",
+    "/v1/vector_stores/{store}/search",
+    "/mcp",
+];
+
+/// Doors that show what stands in records or conversations.
+const LOOKS: [&str; 5] = [
+    "/api/v1/corpora/{name}/document",
+    "/api/v1/documents/{id}",
+    "/api/v1/conversations/{id}",
+    "/api/v1/conversations/{id}/export",
+    "/v1/files/{file}/content",
+];
+
+fn is_act(method: &Method, route: &str) -> bool {
+    match *method {
+        Method::GET | Method::HEAD => LOOKS.contains(&route),
+        Method::OPTIONS => false,
+        _ => !FLOWS.contains(&route),
+    }
+}
+
+/// Lets a request through, and writes down what it did. What could not be written down is not begun.
+pub(crate) async fn along<F>(app: &App, mut request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let Some(route) = route.filter(|route| is_act(request.method(), route)) else { return next(request).await };
+    if let Err(refusal) = app.receipts.may_record() {
+        return ApiError::from(refusal).into_response();
+    }
+    let asker = Asker::default();
+    request.extensions_mut().insert(asker.clone());
+    let from = request.extensions().get::<Peer>().map(|Peer(address)| address.to_string());
+    let on = named(&route, request.uri().path());
+    let action = format!("{} {route}", request.method());
+    let response = next(request).await;
+    // Whoever showed no key did nothing here.
+    let Some(principal) = asker.0.get() else { return response };
+    let act = Act::now(principal, from, action, on, response.status().as_u16());
+    match app.receipts.act(act).acknowledged().await {
+        Ok(()) => response,
+        Err(refusal) => ApiError::from(refusal).into_response(),
+    }
+}
+
+/// What a path names where its route has a parameter.
+fn named(route: &str, path: &str) -> Vec<String> {
+    let pairs = route.split('/').zip(path.split('/'));
+    pairs.filter(|(of_route, _)| of_route.starts_with('{')).map(|(_, of_path)| of_path.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_and_looks_are_acts_and_flows_are_not() {
+        assert!(is_act(&Method::DELETE, "/api/v1/keys/{name}"));
+        assert!(is_act(&Method::GET, "/api/v1/documents/{id}"));
+        assert!(!is_act(&Method::GET, "/api/v1/keys"));
+        assert!(!is_act(&Method::POST, "/v1/chat/completions"));
+        assert_eq!(named("/api/v1/keys/{name}", "/api/v1/keys/first"), ["first"]);
+    }
+}

@@ -1,0 +1,279 @@
+//! What a leaf of the ledger says: JSON, one object, no text of anybody's.
+
+use std::collections::BTreeMap;
+
+use base::{ContentHash, CorpusId, Country, DocumentId, Label, Principal, ReceiptId, Subject, TenantId, Usage};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a leaf (C2SP tlog-tiles writes its length in 16 bits).
+pub(crate) const LEAF_BYTES_MAX: usize = 65_535;
+
+const NAME_CHARS_MAX: usize = 128;
+const DOCUMENTS_MAX: usize = 256;
+
+/// One leaf of the ledger.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "entry", rename_all = "snake_case")]
+pub enum Entry {
+    /// Text is about to leave the house. On disk before the first byte goes; the receipt of the same id closes it.
+    Intent(Intent),
+    /// A flow is over.
+    Receipt(Box<Receipt>),
+    /// Somebody changed something, or looked at records.
+    Act(Act),
+}
+
+impl Entry {
+    /// Its id. An intent has that of its receipt.
+    pub fn id(&self) -> ReceiptId {
+        match self {
+            Self::Intent(intent) => intent.id,
+            Self::Receipt(receipt) => receipt.id,
+            Self::Act(act) => act.id,
+        }
+    }
+
+    /// Whose tenant it is of, and who it tells of.
+    pub fn whose(&self) -> (TenantId, Subject) {
+        match self {
+            Self::Intent(intent) => (intent.tenant, intent.who),
+            Self::Receipt(receipt) => (receipt.tenant, receipt.who),
+            Self::Act(act) => (act.tenant, act.who),
+        }
+    }
+
+    /// The bytes of its leaf.
+    pub(crate) fn leaf(&self) -> Vec<u8> {
+        // Every part is of a type that JSON has, and bounded.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Reads a leaf. None for one that this program did not write.
+    pub fn read(leaf: &[u8]) -> Option<Self> {
+        if leaf.len() > LEAF_BYTES_MAX { None } else { serde_json::from_slice(leaf).ok() }
+    }
+}
+
+/// Text is about to leave the house.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// The receipt that will close it.
+    pub id: ReceiptId,
+    /// When.
+    pub at: Timestamp,
+    /// Whose flow.
+    pub tenant: TenantId,
+    /// Who asks.
+    pub who: Subject,
+    /// What kind of flow.
+    pub kind: FlowKind,
+    /// The route or model that was called.
+    pub asked: String,
+    /// Where to.
+    pub engine: Used,
+    /// The label of all that goes.
+    pub label: Label,
+}
+
+/// What kind of flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FlowKind {
+    /// A chat turn.
+    Chat,
+    /// A question to records.
+    Answer,
+    /// Texts that are embedded.
+    Embedding,
+    /// A search in records.
+    Search,
+}
+
+/// How a flow ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub enum Outcome {
+    /// All of it went out.
+    Served,
+    /// The guard, a quota or a bound said no.
+    Refused {
+        /// Why, as one word.
+        why: String,
+    },
+    /// Something broke.
+    Failed {
+        /// What, as one word.
+        why: String,
+    },
+    /// Whoever asked hung up.
+    HungUp,
+    /// The process died; found open and closed at the next start.
+    Lost,
+}
+
+impl Outcome {
+    /// The outcome as one word, for lists and filters.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Refused { .. } => "refused",
+            Self::Failed { .. } => "failed",
+            Self::HungUp => "hung_up",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The engine that a flow used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Used {
+    /// Its name.
+    pub name: String,
+    /// The SHA-256 of the model's file, for one in this house.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub file: Option<ContentHash>,
+    /// The country that it runs in.
+    #[schema(value_type = String)]
+    pub country: Country,
+    /// Whether text leaves the house to get there.
+    pub outside: bool,
+}
+
+/// The SHA-256 of a salt and a text: whoever has both can show what the text was, and nobody else can guess it.
+pub type Commitment = ContentHash;
+
+/// What one flow leaves behind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Receipt {
+    /// Its id; the answer carried it.
+    pub id: ReceiptId,
+    /// What kind of flow.
+    pub kind: FlowKind,
+    /// When it began.
+    pub began: Timestamp,
+    /// When it was over.
+    pub ended: Timestamp,
+    /// Whose.
+    pub tenant: TenantId,
+    /// Who asked.
+    #[schema(value_type = Object)]
+    pub who: Subject,
+    /// The route or model that was called.
+    pub asked: String,
+    /// The engine, if one was reached.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub engine: Option<Used>,
+    /// The label of all that went in.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<Label>,
+    /// The corpora that were looked into.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub corpora: Vec<CorpusId>,
+    /// The documents that were used, the first 256 of them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub documents: Vec<DocumentId>,
+    /// The version of the policy that decided.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<ContentHash>,
+    /// The policies that said yes or no.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub decided_by: Vec<String>,
+    /// The obligations that were done.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub obligations: Vec<String>,
+    /// How often each kind of personal data was masked.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub masked: BTreeMap<String, u32>,
+    /// Tokens that were used.
+    pub usage: Usage,
+    /// Commits to what was asked last: the SHA-256 of the salt's 16 bytes and the text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub question: Option<Commitment>,
+    /// Commits to the text of the answer, as it went out.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub answer: Option<Commitment>,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+impl Receipt {
+    pub(crate) fn begun(id: ReceiptId, tenant: TenantId, who: Subject, kind: FlowKind, asked: &str) -> Self {
+        let now = now();
+        Self {
+            id,
+            kind,
+            began: now,
+            ended: now,
+            tenant,
+            who,
+            asked: asked.chars().take(NAME_CHARS_MAX).collect(),
+            engine: None,
+            label: None,
+            corpora: Vec::new(),
+            documents: Vec::new(),
+            policy: None,
+            decided_by: Vec::new(),
+            obligations: Vec::new(),
+            masked: BTreeMap::new(),
+            usage: Usage::default(),
+            question: None,
+            answer: None,
+            outcome: Outcome::HungUp,
+        }
+    }
+
+    /// Names what an answer is made of.
+    pub fn made_of(&mut self, corpora: impl Iterator<Item = CorpusId>, documents: impl Iterator<Item = DocumentId>) {
+        self.corpora = corpora.take(DOCUMENTS_MAX).collect();
+        self.documents = documents.take(DOCUMENTS_MAX).collect();
+    }
+}
+
+/// Somebody changed something, or looked at records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Act {
+    /// Its id.
+    pub id: ReceiptId,
+    /// When.
+    pub at: Timestamp,
+    /// Whose records.
+    pub tenant: TenantId,
+    /// Who.
+    #[schema(value_type = Object)]
+    pub who: Subject,
+    /// From where: the peer's address.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from: Option<String>,
+    /// What was done, as the API writes it: `DELETE /api/v1/keys/{id}`.
+    pub action: String,
+    /// To what: the ids in the path.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub on: Vec<String>,
+    /// The HTTP status that answered it.
+    pub status: u16,
+}
+
+impl Act {
+    /// An act of now.
+    pub fn now(principal: &Principal, from: Option<String>, action: String, on: Vec<String>, status: u16) -> Self {
+        let short = |text: &String| text.chars().take(NAME_CHARS_MAX).collect();
+        Self {
+            id: ReceiptId::new(),
+            at: now(),
+            tenant: principal.tenant,
+            who: principal.subject,
+            from,
+            action: short(&action),
+            on: on.iter().take(8).map(short).collect(),
+            status,
+        }
+    }
+}
+
+/// Now, in whole milliseconds: nobody needs more, and each leaf is shorter.
+pub(crate) fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}

@@ -1,0 +1,148 @@
+//! One flow: begun before anything is looked at, closed exactly once on every way out.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base::{Principal, ReceiptId};
+use sha2::{Digest, Sha256};
+
+use super::entry::{Commitment, Entry, FlowKind, Intent, Outcome, Receipt, Used, now};
+use super::office::{Receipts, Recorded};
+use crate::{EgressPermit, Refusal};
+
+/// A flow that is open. Its copies are one flow; when the last of them is dropped and nobody closed it, whoever asked
+/// has hung up, and that is what its receipt says.
+#[derive(Debug, Clone)]
+pub struct Flow(Arc<Open>);
+
+#[derive(Debug)]
+struct Open {
+    id: ReceiptId,
+    salt: Salt,
+    receipts: Arc<Receipts>,
+    receipt: Mutex<Option<Box<Receipt>>>,
+}
+
+/// What stands before a text when it is hashed. It is given to whoever has the text, and kept nowhere else.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Salt(pub [u8; 16]);
+
+impl std::fmt::Debug for Salt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Salt")
+    }
+}
+
+impl Salt {
+    /// Commits to a text that comes in parts.
+    pub fn begin(&self) -> Committing {
+        Committing(Sha256::new().chain_update(self.0))
+    }
+
+    /// Commits to a text.
+    pub fn commit(&self, text: &str) -> Commitment {
+        let mut committing = self.begin();
+        committing.push(text);
+        committing.end()
+    }
+}
+
+/// A commitment on its way.
+#[derive(Debug, Clone)]
+pub struct Committing(Sha256);
+
+impl Committing {
+    /// Takes the next part.
+    pub fn push(&mut self, text: &str) {
+        self.0.update(text);
+    }
+
+    /// The commitment to all parts.
+    pub fn end(self) -> Commitment {
+        Commitment::from_bytes(self.0.finalize().into())
+    }
+}
+
+impl Flow {
+    pub(super) fn begin(
+        receipts: Arc<Receipts>,
+        principal: &Principal,
+        kind: FlowKind,
+        asked: &str,
+    ) -> Result<Self, Refusal> {
+        let mut salt = [0; 16];
+        getrandom::fill(&mut salt).map_err(|_| Refusal::Unrecorded)?;
+        let id = ReceiptId::new();
+        let receipt = Mutex::new(Some(Box::new(Receipt::begun(id, principal.tenant, principal.subject, kind, asked))));
+        Ok(Self(Arc::new(Open { id, salt: Salt(salt), receipts, receipt })))
+    }
+
+    /// The id of its receipt.
+    pub fn id(&self) -> ReceiptId {
+        self.0.id
+    }
+
+    /// The salt of its commitments.
+    pub fn salt(&self) -> Salt {
+        self.0.salt
+    }
+
+    /// Writes into the receipt, unless it is closed.
+    pub fn note(&self, write: impl FnOnce(&mut Receipt)) {
+        if let Some(receipt) = self.0.lock().as_mut() {
+            write(receipt);
+        }
+    }
+
+    /// Writes down where the text goes, and, where that is outside of the house, waits until this is on disk. To be
+    /// called before the engine is.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`]; then nothing may go.
+    pub async fn leave(&self, permit: &EgressPermit, engine: Used) -> Result<(), Refusal> {
+        let mut intent = None;
+        self.note(|receipt| {
+            receipt.label = Some(permit.label().clone());
+            receipt.engine = Some(engine.clone());
+            if engine.outside {
+                intent = Some(Intent {
+                    id: receipt.id,
+                    at: now(),
+                    tenant: receipt.tenant,
+                    who: receipt.who,
+                    kind: receipt.kind,
+                    asked: receipt.asked.clone(),
+                    engine,
+                    label: permit.label().clone(),
+                });
+            }
+        });
+        match intent {
+            Some(intent) => self.0.receipts.record(&Entry::Intent(intent)).durable().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Closes the flow, if it is open still.
+    pub fn close(&self, outcome: Outcome) -> Recorded {
+        self.0.close(outcome)
+    }
+}
+
+impl Open {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Box<Receipt>>> {
+        self.receipt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self, outcome: Outcome) -> Recorded {
+        let Some(mut receipt) = self.lock().take() else { return Recorded::before() };
+        receipt.ended = now();
+        receipt.outcome = outcome;
+        self.receipts.record(&Entry::Receipt(receipt))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = self.close(Outcome::HungUp);
+    }
+}

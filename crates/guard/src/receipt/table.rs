@@ -1,0 +1,225 @@
+//! The table beside the ledger, by which receipts are found.
+
+use std::sync::Arc;
+
+use base::{Class, ReceiptId, Subject, TenantId};
+use jiff::Timestamp;
+use ledger::Ledger;
+use sqlx::{QueryBuilder, Row};
+use store::{Schema, Store};
+use tokio::sync::Mutex;
+
+use super::ReceiptError;
+use super::entry::Entry;
+use super::office::blocking;
+
+/// Leaves that one transaction takes in.
+const BATCH: usize = 2_048;
+
+/// The tables of this crate.
+pub const SCHEMA: Schema = Schema {
+    owner: "guard",
+    steps: &["-- expand
+CREATE TABLE receipt (
+    leaf    INTEGER PRIMARY KEY,
+    id      BLOB NOT NULL,
+    kind    TEXT NOT NULL,
+    tenant  BLOB NOT NULL,
+    at      INTEGER NOT NULL,
+    subject TEXT NOT NULL,
+    asked   TEXT NOT NULL,
+    engine  TEXT,
+    outside INTEGER NOT NULL,
+    class   INTEGER,
+    outcome TEXT
+) STRICT;
+CREATE TABLE receipt_log (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    key  TEXT NOT NULL
+) STRICT;
+CREATE INDEX receipt_by_id ON receipt (id);
+CREATE INDEX receipt_by_tenant ON receipt (tenant, leaf);
+CREATE INDEX receipt_open ON receipt (kind, leaf) WHERE kind = 'intent';
+"],
+};
+
+/// Which entries are wanted.
+#[derive(Debug, Clone)]
+pub struct ReceiptFilter {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Only those of this principal.
+    pub who: Option<Subject>,
+    /// Only `receipt`, `intent` or `act`.
+    pub kind: Option<String>,
+    /// Only those that ended so: `served`, `refused`, `failed`, `hung_up`, `lost`.
+    pub outcome: Option<String>,
+    /// Only those that called this route or model, or did this.
+    pub asked: Option<String>,
+    /// Only those whose text left the house.
+    pub outside: bool,
+    /// Not before.
+    pub from: Option<Timestamp>,
+    /// Before.
+    pub to: Option<Timestamp>,
+    /// Only leaves before this one.
+    pub before: Option<u64>,
+    /// How many.
+    pub limit: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Table {
+    store: Arc<Store>,
+    /// The next leaf to take in. Held while one is.
+    next: Mutex<Option<u64>>,
+}
+
+impl Table {
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store, next: Mutex::new(None) }
+    }
+
+    /// Takes in what the ledger has and the table has not.
+    pub async fn follow(&self, ledger: &Ledger) -> Result<(), ReceiptError> {
+        let mut next = self.next.lock().await;
+        let mut from = match *next {
+            Some(next) => next,
+            None => self.taken(&ledger.key().to_string()).await?,
+        };
+        loop {
+            let log = ledger.log();
+            if from >= log.checkpoint().size() {
+                break;
+            }
+            let batch = blocking(move || Ok(log.entries_from(from).take(BATCH).collect::<Result<Vec<_>, _>>()?)).await?;
+            let mut write = self.store.write().await?;
+            for (leaf, bytes) in &batch {
+                // A leaf that is none of ours has no row, and is counted all the same.
+                if let Some(entry) = Entry::read(bytes) {
+                    insert(&mut write, *leaf, &entry).await?;
+                }
+            }
+            write.commit().await?;
+            from += batch.len() as u64;
+            *next = Some(from);
+        }
+        *next = Some(from);
+        Ok(())
+    }
+
+    /// How many leaves of the log with this key were taken in. Those of another log go.
+    async fn taken(&self, key: &str) -> Result<u64, ReceiptError> {
+        let mut write = self.store.write().await?;
+        let known: Option<String> =
+            sqlx::query_scalar("SELECT key FROM receipt_log").fetch_optional(&mut *write).await?;
+        if known.as_deref() != Some(key) {
+            sqlx::query("DELETE FROM receipt").execute(&mut *write).await?;
+            sqlx::query("INSERT OR REPLACE INTO receipt_log (only, key) VALUES (1, ?)")
+                .bind(key)
+                .execute(&mut *write)
+                .await?;
+        }
+        let last: Option<i64> = sqlx::query_scalar("SELECT max(leaf) FROM receipt").fetch_one(&mut *write).await?;
+        write.commit().await?;
+        Ok(last.map_or(0, |last| last.unsigned_abs() + 1))
+    }
+
+    /// The last leaf under an id: the receipt, or the intent while nothing closed it.
+    pub async fn leaf_of(&self, id: ReceiptId) -> Result<Option<u64>, ReceiptError> {
+        let row = sqlx::query("SELECT max(leaf) FROM receipt WHERE id = ?")
+            .bind(id.as_bytes().as_slice())
+            .fetch_one(self.store.read())
+            .await?;
+        Ok(row.try_get::<Option<i64>, _>(0)?.map(i64::unsigned_abs))
+    }
+
+    pub async fn leaves(&self, filter: &ReceiptFilter) -> Result<Vec<u64>, ReceiptError> {
+        let mut query = QueryBuilder::new("SELECT leaf FROM receipt WHERE tenant = ");
+        query.push_bind(filter.tenant.as_bytes().to_vec());
+        if let Some(before) = filter.before {
+            query.push(" AND leaf < ").push_bind(signed(before));
+        }
+        if let Some(who) = &filter.who {
+            query.push(" AND subject = ").push_bind(who.to_string());
+        }
+        for (column, wanted) in [
+            (" AND kind = ", &filter.kind),
+            (" AND outcome = ", &filter.outcome),
+            (" AND asked = ", &filter.asked),
+        ] {
+            if let Some(wanted) = wanted {
+                query.push(column).push_bind(wanted.clone());
+            }
+        }
+        if filter.outside {
+            query.push(" AND outside = 1");
+        }
+        if let Some(from) = filter.from {
+            query.push(" AND at >= ").push_bind(from.as_millisecond());
+        }
+        if let Some(to) = filter.to {
+            query.push(" AND at < ").push_bind(to.as_millisecond());
+        }
+        query.push(" ORDER BY leaf DESC LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+        let rows = query.build().fetch_all(self.store.read()).await?;
+        rows.iter().map(|row| Ok(row.try_get::<i64, _>(0)?.unsigned_abs())).collect()
+    }
+
+    /// Intents that no receipt closed.
+    pub async fn open_intents(&self) -> Result<Vec<u64>, ReceiptError> {
+        let rows = sqlx::query(
+            "SELECT leaf FROM receipt AS intent WHERE kind = 'intent' AND NOT EXISTS
+                (SELECT 1 FROM receipt WHERE receipt.id = intent.id AND receipt.kind = 'receipt') ORDER BY leaf",
+        )
+        .fetch_all(self.store.read())
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get::<i64, _>(0)?.unsigned_abs())).collect()
+    }
+}
+
+async fn insert(write: &mut store::Write, leaf: u64, entry: &Entry) -> Result<(), ReceiptError> {
+    let (kind, at) = match entry {
+        Entry::Intent(intent) => ("intent", intent.at),
+        Entry::Receipt(receipt) => ("receipt", receipt.began),
+        Entry::Act(act) => ("act", act.at),
+    };
+    let (tenant, who) = entry.whose();
+    let (asked, engine, label, outcome) = match entry {
+        Entry::Intent(intent) => ("", Some(&intent.engine), Some(&intent.label), None),
+        Entry::Receipt(receipt) => {
+            (&*receipt.asked, receipt.engine.as_ref(), receipt.label.as_ref(), Some(receipt.outcome.word()))
+        }
+        Entry::Act(act) => (&*act.action, None, None, None),
+    };
+    sqlx::query(
+        "INSERT OR REPLACE INTO receipt (leaf, id, kind, tenant, at, subject, asked, engine, outside, class, outcome)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(signed(leaf))
+    .bind(entry.id().as_bytes().as_slice())
+    .bind(kind)
+    .bind(tenant.as_bytes().as_slice())
+    .bind(at.as_millisecond())
+    .bind(who.to_string())
+    .bind(asked)
+    .bind(engine.map(|engine| &*engine.name))
+    .bind(engine.is_some_and(|engine| engine.outside))
+    .bind(label.map(|label| rank(label.class)))
+    .bind(outcome)
+    .execute(&mut **write)
+    .await?;
+    Ok(())
+}
+
+fn rank(class: Class) -> i64 {
+    match class {
+        Class::Open => 0,
+        Class::Sensitive => 1,
+        Class::Classified => 2,
+    }
+}
+
+fn signed(leaf: u64) -> i64 {
+    i64::try_from(leaf).unwrap_or(i64::MAX)
+}
