@@ -157,7 +157,8 @@ impl Engines {
     /// An engine on this machine.
     fn here(&self, engine: Arc<dyn Engine>, file: Option<base::ContentHash>) -> Placed {
         let name = engine.describe().model.clone();
-        let terms = EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max };
+        let terms =
+            EngineTerms { name, country: self.settings.country, class_max: self.settings.class_max, owner: None };
         // Two more than it has slots, so that it finds its next work beside it.
         Placed { file, engine, terms, at_once: self.settings.slots as usize + 2 }
     }

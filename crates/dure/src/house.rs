@@ -109,7 +109,7 @@ impl House {
             idempotency: tenancy::Idempotency::new(Arc::clone(&store)),
             keeper: Arc::new(keeper),
             tenancy,
-            guard: guard::Guard,
+            guard: guard::Guard::default(),
             corpora,
             files,
             search,

@@ -163,7 +163,7 @@ fn engines(options: &Options) -> anyhow::Result<Engines> {
     let served = |config: llama::Config| -> anyhow::Result<ServedEngine> {
         let name = config.model.clone();
         let engine = llama::Engine::open(config)?;
-        let terms = guard::EngineTerms { name, country: Country::KR, class_max: Class::Open };
+        let terms = guard::EngineTerms { name, country: Country::KR, class_max: Class::Open, owner: None };
         Ok(ServedEngine { engine: Arc::new(engine), terms, at_once: 4 })
     };
     let chat = options.chat.as_ref().map(|path| served(llama::Config::chat(&options.child, "chat", path)));

@@ -92,7 +92,7 @@ impl Routes {
     /// # Errors
     /// [`RouteError::Exists`], [`RouteError::Invalid`], [`RouteError::Full`]; only the operator may do it.
     pub async fn create(&self, principal: &Principal, new: NewRoute) -> Result<Route, RouteError> {
-        Guard.may_administer(principal)?;
+        Guard::default().may_administer(principal)?;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let route = check(principal.tenant, new, now)?;
         let _changing = self.changing.lock().await;
@@ -118,7 +118,7 @@ impl Routes {
     /// # Errors
     /// [`RouteError::NotFound`], [`RouteError::Invalid`]; only the operator may do it.
     pub async fn update(&self, principal: &Principal, new: NewRoute) -> Result<Route, RouteError> {
-        Guard.may_administer(principal)?;
+        Guard::default().may_administer(principal)?;
         let _changing = self.changing.lock().await;
         let old = self.find(principal.tenant, &new.name).await?;
         let route = check(principal.tenant, new, old.created)?;
@@ -134,7 +134,7 @@ impl Routes {
     /// # Errors
     /// [`RouteError::NotFound`]; only the operator may do it.
     pub async fn remove(&self, principal: &Principal, name: &str) -> Result<(), RouteError> {
-        Guard.may_administer(principal)?;
+        Guard::default().may_administer(principal)?;
         let _changing = self.changing.lock().await;
         let mut write = self.store.write().await?;
         let gone = sqlx::query("DELETE FROM route WHERE tenant = ? AND name = ?")

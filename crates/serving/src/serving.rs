@@ -312,7 +312,7 @@ impl Serving {
             return Err(ChatError::invalid("dimensions", reason));
         }
         let label = self.input_label(principal);
-        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let permit = Guard::default().may_send(principal, &label, &served.terms, &self.purpose)?;
         let window = u64::from(served.engine.describe().context_tokens);
         // A token has at least one byte; the prefix and the marks at both ends are a few tokens more.
         let tokens_max: u64 = call.texts.iter().map(|text| (text.len() as u64 + 16).min(window + 16)).sum();
@@ -356,7 +356,7 @@ impl Serving {
             logprobs: call.logprobs,
             ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &target.name))
         };
-        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let permit = Guard::default().may_send(principal, &label, &served.terms, &self.purpose)?;
         let way = Way { served, permit, label: label.clone() };
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
         let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
@@ -390,7 +390,7 @@ impl Serving {
             (_, Some(served)) => served,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
         };
-        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let permit = Guard::default().may_send(principal, &label, &served.terms, &self.purpose)?;
         let way = Way { served, permit, label: label.clone() };
         let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;

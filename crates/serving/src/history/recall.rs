@@ -89,7 +89,7 @@ impl History {
         for (corpora, documents) in asked {
             let ids: Vec<CorpusId> = corpora.iter().copied().collect();
             let terms: Option<Vec<_>> = self.search.terms_of(&ids).await?.into_iter().collect();
-            let permit = terms.and_then(|terms| Guard.may_search(principal, &terms, &self.purpose).ok());
+            let permit = terms.and_then(|terms| Guard::default().may_search(principal, &terms, &self.purpose).ok());
             let found = match permit {
                 Some(permit) => Some(self.search.standing(&permit, &documents).await?),
                 None => None,

@@ -83,7 +83,8 @@ impl House {
         let words = retrieval::Config { background: false, ..retrieval::Config::new(dir.path().join("words")) };
         let search = retrieval::Search::open(store.clone(), corpora.clone(), None, words).await.unwrap();
         let chat = Arc::new(chat);
-        let terms = guard::EngineTerms { name: "fake".into(), country: Country::KR, class_max: Class::Sensitive };
+        let terms =
+            guard::EngineTerms { name: "fake".into(), country: Country::KR, class_max: Class::Sensitive, owner: None };
         let engines = Arc::new(Engines(chat.clone(), terms));
         let parts = Parts { store, tenancy: tenancy.clone(), search: search.clone(), engines };
         let serving = Serving::open(parts.clone(), config).await.unwrap();
