@@ -37,7 +37,7 @@ pub struct Name(String);
 pub type Purpose = Name;
 
 /// Where a text may be processed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Residency {
     /// No border is drawn.
@@ -47,7 +47,7 @@ pub enum Residency {
 }
 
 /// What governs a text: class, residency, purposes, licences.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Label {
     /// How secret it is.
     pub class: Class,

@@ -163,7 +163,7 @@ impl Engines {
     fn here(&self, engine: Arc<dyn Engine>, file: Option<base::ContentHash>) -> Placed {
         let name = engine.describe().model.clone();
         let (country, class_max) = (self.settings.country, self.settings.class_max);
-        let terms = EngineTerms { name, country, class_max, outside: false };
+        let terms = EngineTerms { name, country, class_max, owner: None };
         // Two more than it has slots, so that it finds its next work beside it.
         Placed { file, engine, terms, at_once: self.settings.slots as usize + 2 }
     }

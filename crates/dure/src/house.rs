@@ -46,6 +46,7 @@ impl House {
         let lock = DataLock::take(&settings.data)?;
         let store = Arc::new(Store::open(&settings.data, lock, SCHEMAS).await?);
         let operator = secret(&settings.data, OPERATOR_KEY)?;
+        let guard = guard(settings)?;
         let receipts = guard::Receipts::open(&ledger_place(settings)?, Arc::clone(&store), settings.ledger.durability).await?;
         let filing = receipts.follow();
         let tenancy = Arc::new(tenancy::Tenancy::open(Arc::clone(&store)).await?);
@@ -84,6 +85,7 @@ impl House {
             tenancy: Arc::clone(&tenancy),
             search: Arc::clone(&search),
             engines: source,
+            guard: guard.clone(),
             receipts: Arc::clone(&receipts),
         };
         let serving = Arc::new(serving::Serving::open(parts, serving_config(settings)).await?);
@@ -113,7 +115,7 @@ impl House {
             idempotency: tenancy::Idempotency::new(Arc::clone(&store)),
             keeper: Arc::new(keeper),
             tenancy,
-            guard: guard::Guard,
+            guard,
             corpora,
             files,
             search,
@@ -213,6 +215,24 @@ async fn sweep(serving: Arc<serving::Serving>) {
 const OPERATOR_KEY: &str = "operator.key";
 /// The secret that signs the ledger's checkpoints.
 const LEDGER_KEY: &str = "ledger.key";
+
+/// The folder of the institution's own policies, in the data folder.
+const POLICIES: &str = "policies";
+
+/// What may happen: the policies of the data folder, or the starting ones where it has none.
+///
+/// # Errors
+/// When a policy has a mistake: then nothing starts, rather than starting with other policies.
+fn guard(settings: &Settings) -> anyhow::Result<guard::Guard> {
+    let dir = settings.data.join(POLICIES);
+    match guard::policy::Policies::load(&dir) {
+        Ok(policies) => Ok(guard::Guard::new(policies, settings.engine.country)),
+        Err(problems) => {
+            let told: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
+            bail!("the policies have mistakes:\n{}", told.join("\n"));
+        }
+    }
+}
 
 /// Where the ledger is, and what signs it.
 ///

@@ -82,7 +82,7 @@ impl Upstream {
 
     /// What governs its use.
     pub fn terms(&self) -> EngineTerms {
-        EngineTerms { name: self.name.clone(), country: self.country, class_max: self.class_max, outside: true }
+        EngineTerms { name: self.name.clone(), country: self.country, class_max: self.class_max, owner: None }
     }
 
     /// The key that it wants to see, if the settings name one.

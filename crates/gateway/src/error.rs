@@ -200,6 +200,8 @@ impl From<guard::Refusal> for ApiError {
             guard::Refusal::NotVisible => Self::NotFound("corpus"),
             guard::Refusal::NothingNamed => Self::invalid(refusal.to_string()),
             guard::Refusal::Unrecorded => Self::Unavailable(refusal.to_string()),
+            // Whoever is refused is told in both languages.
+            guard::Refusal::Policy { ko, en, .. } => Self::Refused(format!("{en} ({ko})")),
             other => Self::Refused(other.to_string()),
         }
     }

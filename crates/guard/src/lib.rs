@@ -1,17 +1,22 @@
 //! Says what may happen, hands out the proofs that it was asked, and records what did happen.
 //!
 //! A [`SearchPermit`], an [`EgressPermit`] and a [`Cleared`] text can be made only here. A function that asks
-//! for one therefore cannot be called unchecked. Whatever the rule does not allow is refused.
+//! for one therefore cannot be called unchecked. Whatever rule and policy do not allow is refused.
 
+mod approval;
+mod declassify;
 mod permit;
+pub mod policy;
 mod receipt;
 mod refusal;
 mod rule;
 
-pub use permit::{Cleared, CorpusTerms, DocumentTerms, EgressPermit, EngineTerms, SearchPermit};
+pub use approval::{Approval, Approvers};
+pub use declassify::{Declassification, DeclassificationRecord, Declassified};
+pub use permit::{Cleared, CorpusTerms, DocumentTerms, EgressPermit, EngineTerms, Masked, SearchPermit};
 pub use receipt::{
-    Act, Commitment, Committing, Durability, Entry, Filed, Flow, FlowKind, Intent, LedgerPlace, LedgerState, Outcome, Receipt, ReceiptError,
-    ReceiptFilter, Receipts, Recorded, SCHEMA, Salt, Used,
+    Act, Commitment, Committing, Durability, Entry, Filed, Flow, FlowKind, Intent, LedgerPlace, LedgerState, Outcome,
+    Receipt, ReceiptError, ReceiptFilter, Receipts, Recorded, SCHEMA, Salt, Used,
 };
 pub use refusal::Refusal;
 pub use rule::Guard;

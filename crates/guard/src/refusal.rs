@@ -63,6 +63,75 @@ pub enum Refusal {
         /// The class that was asked for.
         class: Class,
     },
+    /// A policy of the institution forbids it.
+    #[error("{en}")]
+    Policy {
+        /// The policies that forbid it, by id.
+        policies: Vec<String>,
+        /// Why, in Korean.
+        ko: String,
+        /// Why, in English.
+        en: String,
+    },
+    /// No policy of the institution permits it.
+    #[error("no policy permits this")]
+    NoPolicy,
+    /// A policy could not be evaluated. What cannot be decided is not allowed.
+    #[error("the policies could not decide this, so it is refused")]
+    Undecided,
+    /// Personal data must be masked before this text goes.
+    #[error("personal data in this text must be masked before it goes to `{engine}`")]
+    MaskFirst {
+        /// Where the text was to go.
+        engine: String,
+    },
+    /// A person must approve first.
+    #[error("somebody of `{group}` must approve this first")]
+    ApprovalFirst {
+        /// The group that approves.
+        group: String,
+    },
+    /// An approval does not count: by the asker, by somebody outside the group, for something else, or too old.
+    #[error("this approval does not count: {reason}")]
+    Approval {
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A class is lowered only to a lower one, with a reason.
+    #[error("this is no declassification: {reason}")]
+    Declassification {
+        /// Why not.
+        reason: &'static str,
+    },
+}
+
+impl Refusal {
+    /// The same in Korean.
+    pub fn ko(&self) -> String {
+        match self {
+            Refusal::NotVisible => "그런 말뭉치가 없습니다".to_owned(),
+            Refusal::NothingNamed => "검색하려면 말뭉치가 하나는 있어야 합니다".to_owned(),
+            Refusal::Clearance { class } => format!("`{class}` 등급을 볼 수 있는 권한이 필요합니다"),
+            Refusal::Purpose { purpose } => format!("이 기록은 `{purpose}`에 쓸 수 없습니다"),
+            Refusal::Border { country } => format!("이 글은 `{country}`에서 처리할 수 없습니다"),
+            Refusal::EngineClass { engine, class } => format!("`{engine}` 엔진은 `{class}` 등급의 글을 볼 수 없습니다"),
+            Refusal::OutsidePermit => "글의 라벨이 허가보다 엄격합니다".to_owned(),
+            Refusal::Readers => "이 말뭉치는 읽는 이가 따로 있습니다".to_owned(),
+            Refusal::OperatorOnly => "운영자만 할 수 있습니다".to_owned(),
+            Refusal::AdministratorOnly => "관리할 수 있는 키가 필요합니다".to_owned(),
+            Refusal::HouseOnly => "이 설치를 가진 기관을 관리하는 키가 필요합니다".to_owned(),
+            Refusal::Grant { class } => {
+                format!("관리자의 키로는 `{class}` 등급을 읽거나 더 낮은 등급으로 글을 보내는 키를 만들 수 없습니다")
+            }
+            Refusal::Policy { ko, .. } => ko.clone(),
+            Refusal::NoPolicy => "이를 허용하는 정책이 없습니다".to_owned(),
+            Refusal::Undecided => "정책이 판단하지 못하여 거절합니다".to_owned(),
+            Refusal::MaskFirst { engine } => format!("개인정보를 가린 뒤에 `{engine}`에 보낼 수 있습니다"),
+            Refusal::ApprovalFirst { group } => format!("먼저 `{group}`의 승인이 필요합니다"),
+            Refusal::Approval { reason } => format!("이 승인은 쓸 수 없습니다: {reason}"),
+            Refusal::Declassification { reason } => format!("등급을 낮출 수 없습니다: {reason}"),
+        }
+    }
 }
 
 impl Refusal {
@@ -80,6 +149,31 @@ impl Refusal {
             Self::Unrecorded => "unrecorded",
             Self::OperatorOnly | Self::AdministratorOnly | Self::HouseOnly => "role",
             Self::Grant { .. } => "grant",
+        }
+    }
+}
+
+impl Refusal {
+    /// The reason as one word, for receipts.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotVisible => "not_visible",
+            Self::NothingNamed => "nothing_named",
+            Self::Clearance { .. } => "clearance",
+            Self::Purpose { .. } => "purpose",
+            Self::Border { .. } => "border",
+            Self::EngineClass { .. } => "engine_class",
+            Self::OutsidePermit => "outside_permit",
+            Self::Readers => "readers",
+            Self::Unrecorded => "unrecorded",
+            Self::OperatorOnly | Self::AdministratorOnly | Self::HouseOnly => "role",
+            Self::Grant { .. } => "grant",
+            Self::Policy { .. } => "policy",
+            Self::NoPolicy => "no_policy",
+            Self::Undecided => "undecided",
+            Self::MaskFirst { .. } => "mask_first",
+            Self::ApprovalFirst { .. } | Self::Approval { .. } => "approval",
+            Self::Declassification { .. } => "declassification",
         }
     }
 }

@@ -1,16 +1,65 @@
-//! The built-in rule: a tenant's records for that tenant's readers, up to their clearance, for the purposes that
-//! the label names, on engines inside the label's border.
+//! The guard: the built-in rule, and behind it the policies of the institution.
+//!
+//! A policy never opens what the rule closes. Both are asked in one place, [`Policies::decide`].
 
-use base::{Class, Label, Principal, Purpose, TenantId};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
 
-use crate::permit::{administers, reads_corpus};
-use crate::{CorpusTerms, EgressPermit, EngineTerms, Refusal, SearchPermit};
+use arc_swap::ArcSwap;
+use base::{Class, ContentHash, Country, Label, Principal, Purpose, TenantId};
+use jiff::Timestamp;
 
-/// The one place where permits come from.
-#[derive(Debug, Clone, Default)]
-pub struct Guard;
+use crate::permit::{Outlet, administers, reads_corpus};
+use crate::policy::{Act, CorpusFacts, Obligations, Policies, Problem, Question, Who};
+use crate::{Approval, Approvers, CorpusTerms, EgressPermit, EngineTerms, Refusal, SearchPermit};
+
+/// The one place where permits come from. Clones share their policies, so that a reload reaches all of them at once.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    policies: Arc<ArcSwap<Policies>>,
+    home: Country,
+}
+
+impl Default for Guard {
+    /// A guard with the starting policies, for a house in Korea.
+    fn default() -> Self {
+        Self::new(Policies::builtin(), Country::KR)
+    }
+}
 
 impl Guard {
+    /// A guard with these policies, for a house that stands in `home`.
+    pub fn new(policies: Arc<Policies>, home: Country) -> Self {
+        Self { policies: Arc::new(ArcSwap::new(policies)), home }
+    }
+
+    /// The policies that count now.
+    pub fn policies(&self) -> Arc<Policies> {
+        self.policies.load_full()
+    }
+
+    /// The country that the house stands in.
+    pub fn home(&self) -> Country {
+        self.home
+    }
+
+    /// Reads the policies of a folder again, and takes them all at once. Says the version before and the one after.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the folder; then the policies from before stay. So they do where the folder had
+    /// policies and has none now: a folder that was lost must not open what its policies closed.
+    pub fn reload(&self, dir: &Path) -> Result<(ContentHash, ContentHash), Vec<Problem>> {
+        let (before, after) = (self.policies(), Policies::load(dir)?);
+        if after.is_starting() && !before.is_starting() {
+            let text = "the folder has no policies any more; the ones from before stay until the next start";
+            return Err(vec![Problem::new(&dir.display().to_string(), 0, text)]);
+        }
+        let versions = (before.version(), after.version());
+        self.policies.store(after);
+        Ok(versions)
+    }
+
     /// Decides whether `principal` may know that `corpus` exists: its readers, and those who administer its tenant.
     ///
     /// # Errors
@@ -80,20 +129,30 @@ impl Guard {
         corpora: &[CorpusTerms],
         purpose: &Purpose,
     ) -> Result<SearchPermit, Refusal> {
+        self.may_search_over(principal, corpora, purpose, "")
+    }
+
+    /// As [`Guard::may_search`], for a call of the route of this name.
+    ///
+    /// # Errors
+    /// As [`Guard::may_search`].
+    pub fn may_search_over(
+        &self,
+        principal: &Principal,
+        corpora: &[CorpusTerms],
+        purpose: &Purpose,
+        route: &str,
+    ) -> Result<SearchPermit, Refusal> {
         if corpora.is_empty() {
             return Err(Refusal::NothingNamed);
         }
-        for corpus in corpora {
-            self.may_see(principal, corpus)?;
-            if !reads_corpus(principal, corpus) {
-                return Err(Refusal::Readers);
-            }
-            if corpus.label.class > principal.read_class_max {
-                return Err(Refusal::Clearance { class: corpus.label.class });
-            }
-            if !corpus.label.purposes.contains(purpose) {
-                return Err(Refusal::Purpose { purpose: purpose.clone() });
-            }
+        let policies = self.policies();
+        let mut obligations = Obligations::default();
+        for terms in corpora {
+            let corpus =
+                CorpusFacts { corpus: Some(terms.corpus), tenant: Some(terms.tenant), readers: terms.readers.clone() };
+            let question = self.question(principal, Act::Search(corpus), terms.label.clone(), purpose, route);
+            obligations.join(policies.decide(&question).obligations()?);
         }
         Ok(SearchPermit {
             tenant: principal.tenant,
@@ -102,6 +161,8 @@ impl Guard {
             class_max: principal.read_class_max,
             purpose: purpose.clone(),
             corpora: corpora.iter().map(|corpus| corpus.corpus).collect(),
+            obligations,
+            version: policies.version(),
         })
     }
 
@@ -119,18 +180,92 @@ impl Guard {
         engine: &EngineTerms,
         purpose: &Purpose,
     ) -> Result<EgressPermit, Refusal> {
+        self.may_send_over(principal, label, engine, purpose, "")
+    }
+
+    /// As [`Guard::may_send`], for a call of the route of this name.
+    ///
+    /// # Errors
+    /// As [`Guard::may_send`].
+    pub fn may_send_over(
+        &self,
+        principal: &Principal,
+        label: &Label,
+        engine: &EngineTerms,
+        purpose: &Purpose,
+        route: &str,
+    ) -> Result<EgressPermit, Refusal> {
+        self.may_go(principal, label, (Outlet::Engine, engine), purpose, route)
+    }
+
+    /// Decides whether text of `label` may be handed to `tool` for `purpose`.
+    ///
+    /// # Errors
+    /// The first [`Refusal`].
+    pub fn may_use_tool(
+        &self,
+        principal: &Principal,
+        label: &Label,
+        tool: &EngineTerms,
+        purpose: &Purpose,
+        route: &str,
+    ) -> Result<EgressPermit, Refusal> {
+        self.may_go(principal, label, (Outlet::Tool, tool), purpose, route)
+    }
+
+    /// Decides whether text of `label` may be taken out to `place` for `purpose`.
+    ///
+    /// # Errors
+    /// The first [`Refusal`].
+    pub fn may_export(
+        &self,
+        principal: &Principal,
+        label: &Label,
+        place: &EngineTerms,
+        purpose: &Purpose,
+    ) -> Result<EgressPermit, Refusal> {
+        self.may_go(principal, label, (Outlet::Place, place), purpose, "")
+    }
+
+    /// A person's approval of what somebody else asked for, until a moment at most 30 days away.
+    ///
+    /// # Errors
+    /// [`Refusal::Approval`] if `approver` may not approve this.
+    pub fn approve(
+        &self,
+        approver: &Principal,
+        approvers: Approvers<'_>,
+        question: &Question,
+        reason: &str,
+        (now, until): (Timestamp, Timestamp),
+    ) -> Result<Approval, Refusal> {
+        Approval::make(approver, approvers, question, reason, now, until)
+    }
+
+    fn may_go(
+        &self,
+        principal: &Principal,
+        label: &Label,
+        (outlet, to): (Outlet, &EngineTerms),
+        purpose: &Purpose,
+        route: &str,
+    ) -> Result<EgressPermit, Refusal> {
         let mut label = label.clone();
         label.class = label.class.max(principal.input_class);
-        if !label.purposes.contains(purpose) {
-            return Err(Refusal::Purpose { purpose: purpose.clone() });
-        }
-        if !label.residency.allows(engine.country) {
-            return Err(Refusal::Border { country: engine.country });
-        }
-        if label.class > engine.class_max {
-            return Err(Refusal::EngineClass { engine: engine.name.clone(), class: label.class });
-        }
-        Ok(EgressPermit { engine: engine.clone(), label, purpose: purpose.clone() })
+        let act = match outlet {
+            Outlet::Engine => Act::Send(to.clone()),
+            Outlet::Tool => Act::UseTool(to.clone()),
+            Outlet::Place => Act::Export(to.clone()),
+        };
+        let question = self.question(principal, act, label, purpose, route);
+        let decision = self.policies.load().decide(&question);
+        let obligations = decision.obligations()?.clone();
+        Ok(EgressPermit { outlet, engine: to.clone(), question, decision, obligations, approved: BTreeSet::new() })
+    }
+
+    fn question(&self, principal: &Principal, act: Act, text: Label, purpose: &Purpose, route: &str) -> Question {
+        let who = Who::of(principal);
+        Question { who, act, text, purpose: purpose.clone(), route: route.to_owned(), home: self.home }
     }
 }
 
@@ -176,14 +311,14 @@ mod tests {
     }
 
     fn engine(country: &str, class_max: Class) -> EngineTerms {
-        EngineTerms { name: "local".into(), country: country.parse().unwrap(), class_max, outside: false }
+        EngineTerms { name: "local".into(), country: country.parse().unwrap(), class_max, owner: None }
     }
 
     #[test]
     fn another_tenants_corpus_is_not_visible() {
         let ours = TenantId::new();
         let theirs = corpus(TenantId::new(), &[], Class::Open);
-        let refused = Guard.may_search(&reader(ours, &[]), &[theirs], &purpose()).unwrap_err();
+        let refused = Guard::default().may_search(&reader(ours, &[]), &[theirs], &purpose()).unwrap_err();
         assert_eq!(refused, Refusal::NotVisible);
     }
 
@@ -192,8 +327,11 @@ mod tests {
         let (tenant, law, works) = (TenantId::new(), GroupId::new(), GroupId::new());
         let terms = corpus(tenant, &[law], Class::Open);
         let corpora = std::slice::from_ref(&terms);
-        assert!(Guard.may_search(&reader(tenant, &[law, works]), corpora, &purpose()).is_ok());
-        assert_eq!(Guard.may_search(&reader(tenant, &[works]), corpora, &purpose()).unwrap_err(), Refusal::NotVisible);
+        assert!(Guard::default().may_search(&reader(tenant, &[law, works]), corpora, &purpose()).is_ok());
+        assert_eq!(
+            Guard::default().may_search(&reader(tenant, &[works]), corpora, &purpose()).unwrap_err(),
+            Refusal::NotVisible
+        );
     }
 
     #[test]
@@ -201,12 +339,12 @@ mod tests {
         let (ours, law) = (TenantId::new(), GroupId::new());
         let of_law = corpus(ours, &[law], Class::Open);
         let keeper = administrator(ours);
-        assert_eq!(Guard.may_see(&keeper, &of_law), Ok(()));
-        let refused = Guard.may_search(&keeper, std::slice::from_ref(&of_law), &purpose()).unwrap_err();
+        assert_eq!(Guard::default().may_see(&keeper, &of_law), Ok(()));
+        let refused = Guard::default().may_search(&keeper, std::slice::from_ref(&of_law), &purpose()).unwrap_err();
         assert_eq!(refused, Refusal::Readers);
         let theirs = corpus(TenantId::new(), &[], Class::Open);
-        assert_eq!(Guard.may_see(&keeper, &theirs), Err(Refusal::NotVisible));
-        assert_eq!(Guard.may_see(&reader(ours, &[]), &of_law), Err(Refusal::NotVisible));
+        assert_eq!(Guard::default().may_see(&keeper, &theirs), Err(Refusal::NotVisible));
+        assert_eq!(Guard::default().may_see(&reader(ours, &[]), &of_law), Err(Refusal::NotVisible));
     }
 
     #[test]
@@ -215,19 +353,19 @@ mod tests {
         let operator = Principal { subject: Subject::Operator, ..reader(other, &[]) };
         let all = [reader(house, &[]), administrator(other), administrator(house), operator];
         let allowed = |decide: &dyn Fn(&Principal) -> bool| all.each_ref().map(decide);
-        assert_eq!(allowed(&|who| Guard.may_administer(who).is_ok()), [false, true, true, true]);
-        assert_eq!(allowed(&|who| Guard.may_change_models(who, house).is_ok()), [false, false, true, true]);
-        assert_eq!(allowed(&|who| Guard.may_operate(who).is_ok()), [false, false, false, true]);
+        assert_eq!(allowed(&|who| Guard::default().may_administer(who).is_ok()), [false, true, true, true]);
+        assert_eq!(allowed(&|who| Guard::default().may_change_models(who, house).is_ok()), [false, false, true, true]);
+        assert_eq!(allowed(&|who| Guard::default().may_operate(who).is_ok()), [false, false, false, true]);
     }
 
     #[test]
     fn nobody_grants_more_than_is_theirs() {
         let keeper = Principal { input_class: Class::Sensitive, ..administrator(TenantId::new()) };
-        assert_eq!(Guard.may_grant(&keeper, Class::Sensitive, Class::Sensitive), Ok(()));
-        assert_eq!(Guard.may_grant(&keeper, Class::Classified, Class::Open), Ok(()));
-        assert!(Guard.may_grant(&keeper, Class::Sensitive, Class::Classified).is_err());
-        assert!(Guard.may_grant(&keeper, Class::Open, Class::Open).is_err());
-        assert!(Guard.may_grant(&reader(keeper.tenant, &[]), Class::Open, Class::Open).is_err());
+        assert_eq!(Guard::default().may_grant(&keeper, Class::Sensitive, Class::Sensitive), Ok(()));
+        assert_eq!(Guard::default().may_grant(&keeper, Class::Classified, Class::Open), Ok(()));
+        assert!(Guard::default().may_grant(&keeper, Class::Sensitive, Class::Classified).is_err());
+        assert!(Guard::default().may_grant(&keeper, Class::Open, Class::Open).is_err());
+        assert!(Guard::default().may_grant(&reader(keeper.tenant, &[]), Class::Open, Class::Open).is_err());
     }
 
     #[test]
@@ -235,16 +373,20 @@ mod tests {
         let tenant = TenantId::new();
         let ours = corpus(tenant, &[], Class::Open);
         let secret = corpus(tenant, &[], Class::Classified);
-        let refused = Guard.may_search(&reader(tenant, &[]), &[ours, secret], &purpose()).unwrap_err();
+        let refused = Guard::default().may_search(&reader(tenant, &[]), &[ours, secret], &purpose()).unwrap_err();
         assert_eq!(refused, Refusal::Clearance { class: Class::Classified });
-        assert_eq!(Guard.may_search(&reader(tenant, &[]), &[], &purpose()).unwrap_err(), Refusal::NothingNamed);
+        assert_eq!(
+            Guard::default().may_search(&reader(tenant, &[]), &[], &purpose()).unwrap_err(),
+            Refusal::NothingNamed
+        );
     }
 
     #[test]
     fn a_stricter_document_inside_a_searchable_corpus_is_not_found() {
         let (tenant, law) = (TenantId::new(), GroupId::new());
         let terms = corpus(tenant, &[], Class::Open);
-        let permit = Guard.may_search(&reader(tenant, &[]), std::slice::from_ref(&terms), &purpose()).unwrap();
+        let permit =
+            Guard::default().may_search(&reader(tenant, &[]), std::slice::from_ref(&terms), &purpose()).unwrap();
         let document = |class, readers: &[GroupId]| DocumentTerms {
             corpus: terms.corpus,
             class,
@@ -261,7 +403,7 @@ mod tests {
         let asker = reader(TenantId::new(), &[]);
         let sensitive = label(Class::Sensitive);
         let send = |label: &Label, engine: &EngineTerms, purpose: &str| {
-            Guard.may_send(&asker, label, engine, &purpose.parse().unwrap())
+            Guard::default().may_send(&asker, label, engine, &purpose.parse().unwrap())
         };
         assert!(send(&sensitive, &engine("KR", Class::Sensitive), "answering").is_ok());
         assert!(matches!(send(&sensitive, &engine("US", Class::Classified), "answering"), Err(Refusal::Border { .. })));
@@ -277,14 +419,17 @@ mod tests {
     fn a_callers_text_takes_at_least_its_keys_class() {
         let mut asker = reader(TenantId::new(), &[]);
         asker.input_class = Class::Sensitive;
-        let refused = Guard.may_send(&asker, &label(Class::Open), &engine("KR", Class::Open), &purpose()).unwrap_err();
+        let refused =
+            Guard::default().may_send(&asker, &label(Class::Open), &engine("KR", Class::Open), &purpose()).unwrap_err();
         assert!(matches!(refused, Refusal::EngineClass { class: Class::Sensitive, .. }));
     }
 
     #[test]
     fn a_cleared_text_goes_to_its_own_engine_only() {
         let asker = reader(TenantId::new(), &[]);
-        let permit = Guard.may_send(&asker, &label(Class::Open), &engine("KR", Class::Sensitive), &purpose()).unwrap();
+        let permit = Guard::default()
+            .may_send(&asker, &label(Class::Open), &engine("KR", Class::Sensitive), &purpose())
+            .unwrap();
         assert_eq!(permit.clear("text", &label(Class::Sensitive)).unwrap_err(), Refusal::OutsidePermit);
         let cleared = permit.clear("text", &label(Class::Open)).unwrap();
         assert_eq!(cleared.clone().release("elsewhere").unwrap_err(), Refusal::OutsidePermit);

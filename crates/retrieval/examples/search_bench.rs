@@ -209,7 +209,7 @@ async fn corpus(corpora: &Corpora) -> Result<(Corpus, SearchPermit)> {
         read_class_max: Class::Open,
         administrator: false,
     };
-    let permit = Guard.may_search(&principal, &[corpora.terms(&corpus)], &purpose)?;
+    let permit = Guard::default().may_search(&principal, &[corpora.terms(&corpus)], &purpose)?;
     Ok((corpus, permit))
 }
 

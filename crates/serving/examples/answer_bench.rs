@@ -123,7 +123,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let place = guard::LedgerPlace::new(dir.path(), [7; 32]);
     let receipts = guard::Receipts::open(&place, store.clone(), guard::Durability::Relaxed).await?;
-    let parts = Parts { store, tenancy, search, engines, receipts };
+    let parts = Parts { store, tenancy, search, engines, guard: guard::Guard::default(), receipts };
     let serving = Serving::open(parts, Config::default()).await?;
     let principal = Principal {
         tenant,
@@ -165,7 +165,7 @@ fn engines(options: &Options) -> anyhow::Result<Engines> {
     let served = |config: llama::Config| -> anyhow::Result<ServedEngine> {
         let name = config.model.clone();
         let engine = llama::Engine::open(config)?;
-        let terms = guard::EngineTerms { name, country: Country::KR, class_max: Class::Open, outside: false };
+        let terms = guard::EngineTerms { name, country: Country::KR, class_max: Class::Open, owner: None };
         Ok(ServedEngine { engine: Arc::new(engine), terms, at_once: 4, file: None })
     };
     let chat = options.chat.as_ref().map(|path| served(llama::Config::chat(&options.child, "chat", path)));

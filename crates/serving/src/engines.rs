@@ -26,7 +26,7 @@ impl ServedEngine {
             name: self.terms.name.clone(),
             file: self.file,
             country: self.terms.country,
-            outside: self.terms.outside,
+            outside: self.terms.owner.is_some(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Label, Principal, Residency};
 use engine::{EmbedKind, EmbedRequest, Priority};
-use guard::{CorpusTerms, Guard};
+use guard::CorpusTerms;
 use retrieval::{Hit, Query};
 
 use crate::answer::{Question, Weighed, nearness};
@@ -25,7 +25,7 @@ impl Serving {
         question: &str,
     ) -> Result<Evidence, ChatError> {
         let terms = self.corpora(principal, corpora).await?;
-        let permit = Guard.may_search(principal, &terms, &self.purpose)?;
+        let permit = self.parts.guard.may_search(principal, &terms, &self.purpose)?;
         let query = Query { top: self.config.found_max, patience: self.config.patience, ..Query::new(question) };
         let found = self.parts.search.search(&permit, &query).await?;
         let text = question.to_owned();
@@ -56,7 +56,7 @@ impl Serving {
         let missing: Vec<String> =
             texts.iter().zip(&kept).filter(|(_, kept)| kept.is_none()).map(|(text, _)| text.clone()).collect();
         let embed = async |texts: Vec<String>, kind| -> Result<Vec<Vec<f32>>, ChatError> {
-            let permit = Guard.may_send(principal, label, &served.terms, &self.purpose)?;
+            let permit = self.parts.guard.may_send(principal, label, &served.terms, &self.purpose)?;
             let texts = permit.clear(texts, label)?.release(&served.terms.name)?;
             let request = EmbedRequest { texts, kind, priority: Priority::Interactive };
             let embedded = served.engine.embed(request).await.map_err(ChatError::of_engine)?;
@@ -92,7 +92,7 @@ impl Serving {
         let mut terms = Vec::with_capacity(found.len());
         for (terms_of, name) in found.into_iter().zip(names) {
             match terms_of {
-                Some(corpus) if Guard.may_see(principal, &corpus).is_ok() => terms.push(corpus),
+                Some(corpus) if self.parts.guard.may_see(principal, &corpus).is_ok() => terms.push(corpus),
                 _ => return Err(ChatError::CorpusNotFound { corpus: name.clone() }),
             }
         }

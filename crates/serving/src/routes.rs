@@ -68,6 +68,7 @@ pub struct NewRoute {
 #[derive(Debug)]
 pub struct Routes {
     store: Arc<Store>,
+    guard: Guard,
     kept: RwLock<HashMap<TenantId, BTreeMap<String, Route>>>,
     /// Held while a change goes to the disk and then to memory, so that the two agree.
     changing: tokio::sync::Mutex<()>,
@@ -78,13 +79,13 @@ impl Routes {
     ///
     /// # Errors
     /// When the disk says no.
-    pub async fn open(store: Arc<Store>) -> Result<Self, StoreError> {
+    pub async fn open(store: Arc<Store>, guard: Guard) -> Result<Self, StoreError> {
         let mut kept: HashMap<_, BTreeMap<_, _>> = HashMap::new();
         for row in sqlx::query("SELECT * FROM route").fetch_all(store.read()).await? {
             let route = from_row(&row)?;
             kept.entry(route.tenant).or_default().insert(route.name.to_string(), route);
         }
-        Ok(Self { store, kept: RwLock::new(kept), changing: tokio::sync::Mutex::default() })
+        Ok(Self { store, guard, kept: RwLock::new(kept), changing: tokio::sync::Mutex::default() })
     }
 
     /// Makes a route of the principal's tenant.
@@ -92,7 +93,7 @@ impl Routes {
     /// # Errors
     /// [`RouteError::Exists`], [`RouteError::Invalid`], [`RouteError::Full`]; only the operator may do it.
     pub async fn create(&self, principal: &Principal, new: NewRoute) -> Result<Route, RouteError> {
-        Guard.may_administer(principal)?;
+        self.guard.may_administer(principal)?;
         let now = Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default();
         let route = check(principal.tenant, new, now)?;
         let _changing = self.changing.lock().await;
@@ -118,7 +119,7 @@ impl Routes {
     /// # Errors
     /// [`RouteError::NotFound`], [`RouteError::Invalid`]; only the operator may do it.
     pub async fn update(&self, principal: &Principal, new: NewRoute) -> Result<Route, RouteError> {
-        Guard.may_administer(principal)?;
+        self.guard.may_administer(principal)?;
         let _changing = self.changing.lock().await;
         let old = self.find(principal.tenant, &new.name).await?;
         let route = check(principal.tenant, new, old.created)?;
@@ -134,7 +135,7 @@ impl Routes {
     /// # Errors
     /// [`RouteError::NotFound`]; only the operator may do it.
     pub async fn remove(&self, principal: &Principal, name: &str) -> Result<(), RouteError> {
-        Guard.may_administer(principal)?;
+        self.guard.may_administer(principal)?;
         let _changing = self.changing.lock().await;
         let mut write = self.store.write().await?;
         let gone = sqlx::query("DELETE FROM route WHERE tenant = ? AND name = ?")

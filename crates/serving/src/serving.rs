@@ -84,6 +84,8 @@ pub struct Parts {
     pub search: Arc<Search>,
     /// Engines.
     pub engines: Arc<dyn EngineSource>,
+    /// What may happen.
+    pub guard: Guard,
     /// Where each flow leaves its receipt.
     pub receipts: Arc<Receipts>,
 }
@@ -110,11 +112,12 @@ impl Serving {
     pub async fn open(parts: Parts, config: Config) -> Result<Self, StoreError> {
         let secret = Secret::of(&parts.store).await?;
         let purpose: Purpose = "answering".parse().map_err(|error| StoreError::Broken(format!("{error}")))?;
-        let routes = Routes::open(parts.store.clone()).await?;
+        let routes = Routes::open(parts.store.clone(), parts.guard.clone()).await?;
         let turns = Turns::new(config.turns);
         let metrics = Metrics::default();
         let (store, search) = (parts.store.clone(), parts.search.clone());
-        let history = Arc::new(History::open(store, search, purpose.clone(), config.history).await?);
+        let guard = parts.guard.clone();
+        let history = Arc::new(History::open(store, search, guard, purpose.clone(), config.history).await?);
         Ok(Self { parts, config, routes, secret, purpose, vectors: Vectors::default(), metrics, turns, history })
     }
 
@@ -355,7 +358,7 @@ impl Serving {
             return Err(ChatError::invalid("dimensions", reason));
         }
         let label = self.input_label(principal);
-        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let permit = self.parts.guard.may_send(principal, &label, &served.terms, &self.purpose)?;
         let window = u64::from(served.engine.describe().context_tokens);
         // A token has at least one byte; the prefix and the marks at both ends are a few tokens more.
         let tokens_max: u64 = call.texts.iter().map(|text| (text.len() as u64 + 16).min(window + 16)).sum();
@@ -399,6 +402,7 @@ impl Serving {
     ) -> Result<Made, ChatError> {
         let Said { call, mut earlier, label, .. } = said;
         let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
+        let name = target.name;
         let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
         if !target.instructions.trim().is_empty() && call.text.is_none() {
             messages.push(Message::new(Role::System, target.instructions));
@@ -412,9 +416,9 @@ impl Serving {
             stop: call.stop,
             schema: call.schema,
             logprobs: call.logprobs,
-            ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &target.name))
+            ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &name))
         };
-        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &name)?;
         let way = Way { served, permit, label: label.clone(), flow: flow.clone() };
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
         let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
@@ -459,7 +463,7 @@ impl Serving {
             (_, Some(served)) => served,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
         };
-        let permit = Guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &ask.target.name)?;
         let way = Way { served, permit, label: label.clone(), flow: flow.clone() };
         let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;

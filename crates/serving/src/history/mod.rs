@@ -16,6 +16,7 @@ mod turn;
 use std::sync::Arc;
 
 use base::{Class, ConversationId, Principal, Purpose, Subject};
+use guard::Guard;
 use jiff::Timestamp;
 use retrieval::Search;
 use serde::Serialize;
@@ -86,6 +87,7 @@ pub struct Conversation {
 pub struct History {
     pub(crate) store: Arc<Store>,
     search: Arc<Search>,
+    guard: Guard,
     purpose: Purpose,
     config: HistoryConfig,
     writing: TaskTracker,
@@ -96,10 +98,11 @@ impl History {
     pub(crate) async fn open(
         store: Arc<Store>,
         search: Arc<Search>,
+        guard: Guard,
         purpose: Purpose,
         config: HistoryConfig,
     ) -> Result<Self, StoreError> {
-        let history = Self { store, search, purpose, config, writing: TaskTracker::new() };
+        let history = Self { store, search, guard, purpose, config, writing: TaskTracker::new() };
         table::mark_broken_off(&history.store).await?;
         history.sweep().await?;
         Ok(history)

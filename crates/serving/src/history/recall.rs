@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base::{ConversationId, CorpusId, DocumentId, Principal};
 use engine::{Message, Role};
-use guard::Guard;
 
 use super::table::{self, TurnRow};
 use super::turn::{Earlier, MadeOf, TurnEnd};
@@ -89,7 +88,7 @@ impl History {
         for (corpora, documents) in asked {
             let ids: Vec<CorpusId> = corpora.iter().copied().collect();
             let terms: Option<Vec<_>> = self.search.terms_of(&ids).await?.into_iter().collect();
-            let permit = terms.and_then(|terms| Guard.may_search(principal, &terms, &self.purpose).ok());
+            let permit = terms.and_then(|terms| self.guard.may_search(principal, &terms, &self.purpose).ok());
             let found = match permit {
                 Some(permit) => Some(self.search.standing(&permit, &documents).await?),
                 None => None,

@@ -85,16 +85,12 @@ impl House {
         let words = retrieval::Config { background: false, ..retrieval::Config::new(dir.path().join("words")) };
         let search = retrieval::Search::open(store.clone(), corpora.clone(), None, words).await.unwrap();
         let chat = Arc::new(chat);
-        let terms = guard::EngineTerms {
-            name: "fake".into(),
-            country: Country::KR,
-            class_max: Class::Sensitive,
-            outside: false,
-        };
+        let terms =
+            guard::EngineTerms { name: "fake".into(), country: Country::KR, class_max: Class::Sensitive, owner: None };
         let engines = Arc::new(Engines(chat.clone(), terms));
         let place = guard::LedgerPlace::new(dir.path(), [7; 32]);
         let receipts = guard::Receipts::open(&place, store.clone(), guard::Durability::Strict).await.unwrap();
-        let parts = Parts { store, tenancy: tenancy.clone(), search: search.clone(), engines, receipts };
+        let parts = Parts { store, tenancy: tenancy.clone(), search: search.clone(), engines, guard: Default::default(), receipts };
         let serving = Serving::open(parts.clone(), config).await.unwrap();
         let house = Self { dir, parts, tenancy, corpora, search, chat, serving, tenant };
         house.gather(tenant, "records", Class::Open, &[("조례.md", ORDINANCE)]).await;
