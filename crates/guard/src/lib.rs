@@ -3,6 +3,7 @@
 //! A [`SearchPermit`], an [`EgressPermit`] and a [`Cleared`] text can be made only here. A function that asks
 //! for one therefore cannot be called unchecked. Whatever the rule does not allow is refused.
 
+pub mod mask;
 mod permit;
 mod refusal;
 mod rule;
