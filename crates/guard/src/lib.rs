@@ -5,6 +5,7 @@
 
 mod approval;
 mod declassify;
+pub mod mask;
 mod permit;
 pub mod policy;
 mod receipt;

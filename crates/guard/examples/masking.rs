@@ -1,0 +1,47 @@
+//! What `bench/masking` drives: masks JSON lines, or times masking of files.
+//!
+//! `masking lines`: each line of standard input is a JSON string; for each, one line with the masked text and findings.
+//! `masking speed FILE...`: megabytes a second over the files, each read whole, one core.
+//! `DURE_PACKS` names folders of packs that take the place of those in the program, separated by colons.
+
+use std::io::{BufRead as _, Write as _};
+use std::time::Instant;
+
+use guard::mask::{Kinds, Masker, Packs, StandIns};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut packs = Packs::builtin()?;
+    if let Some(folders) = std::env::var_os("DURE_PACKS") {
+        for folder in std::env::split_paths(&folders) {
+            packs = packs.with(Packs::load(&folder)?);
+        }
+    }
+    let masker = Masker::new(&packs, &Kinds::all())?;
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("lines") => lines(&masker),
+        Some("speed") => speed(&masker, arguments),
+        _ => Err("masking lines | masking speed FILE...".into()),
+    }
+}
+
+fn lines(masker: &Masker) -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in std::io::stdin().lock().lines() {
+        let text: String = serde_json::from_str(&line?)?;
+        let masked = masker.mask(&text, &mut StandIns::default())?;
+        serde_json::to_writer(&mut out, &serde_json::json!({ "text": masked.text, "findings": masked.findings }))?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn speed(masker: &Masker, files: impl Iterator<Item = String>) -> Result<(), Box<dyn std::error::Error>> {
+    let texts = files.map(std::fs::read_to_string).collect::<Result<Vec<_>, _>>()?;
+    let bytes: usize = texts.iter().map(String::len).sum();
+    let begun = Instant::now();
+    let found: usize = texts.iter().map(|text| masker.find(text).len()).sum();
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{bytes} bytes, {found} findings, {seconds:.3} s, {:.1} MB/s", bytes as f64 / 1e6 / seconds);
+    Ok(())
+}

@@ -1,0 +1,210 @@
+//! The word lists of all packs in use, made ready: which syllables a name may have, which words stand beside one, and
+//! which tokens may be part of something that must be hidden.
+
+use std::collections::{BTreeSet, HashSet};
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+
+use super::pack::{Pack, PackError, invalid};
+
+/// A syllable that family names have.
+pub(super) const SURNAME: u8 = 1;
+/// A syllable that given names have.
+pub(super) const GIVEN: u8 = 2;
+/// A syllable that is the name of a digit.
+pub(super) const FIGURE: u8 = 4;
+
+const SYLLABLES: usize = 11_172;
+
+/// What a word beside a name is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// 성명, 담당자: what follows is a name.
+    Label,
+    /// 과장, 교수: stands before or after a name.
+    Title,
+    /// 전결: may stand between a title and a name.
+    Filler,
+    /// 서울특별시: an address may begin.
+    Region,
+}
+
+/// How a token bears on the cut of a text into atoms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Heat {
+    /// It may be something to hide, or a part of it.
+    pub(super) hot: bool,
+    /// So many tokens after it must be looked at together with it.
+    pub(super) reach: u8,
+}
+
+/// The word lists, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Lexicon {
+    syllables: Vec<u8>,
+    doubles: Vec<String>,
+    words: Option<AhoCorasick>,
+    classes: Vec<Class>,
+    honorifics: HashSet<String>,
+    particles: HashSet<String>,
+    not_names: HashSet<String>,
+}
+
+impl Lexicon {
+    pub(super) fn new(packs: &[&Pack]) -> Result<Self, PackError> {
+        let of = |role: &str| -> BTreeSet<String> {
+            packs.iter().filter_map(|pack| pack.words.get(role)).flatten().cloned().collect()
+        };
+        let mut syllables = vec![0; SYLLABLES];
+        let mut doubles = Vec::new();
+        for surname in of("surname") {
+            match syllable(&surname) {
+                Some((index, length)) if length == surname.len() => syllables[index] |= SURNAME,
+                _ => doubles.push(surname),
+            }
+        }
+        for given in of("given") {
+            if let Some((index, _)) = syllable(&given) {
+                syllables[index] |= GIVEN;
+            }
+        }
+        for c in ('가'..='힣').filter(|c| figure(*c).is_some()) {
+            syllables[c as usize - '가' as usize] |= FIGURE;
+        }
+        let (mut words, mut classes) = (Vec::new(), Vec::new());
+        let roles = [("label", Class::Label), ("title", Class::Title), ("filler", Class::Filler), ("region", Class::Region)];
+        for (role, class) in roles {
+            for word in of(role) {
+                if !words.contains(&word) {
+                    words.push(word);
+                    classes.push(class);
+                }
+            }
+        }
+        let matcher = (!words.is_empty()).then(|| {
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::DFA)).build(&words)
+        });
+        let words = matcher.transpose().map_err(|error| invalid("words", error.to_string()))?;
+        let (honorifics, particles) = (of("honorific"), of("particle"));
+        Ok(Self {
+            syllables,
+            doubles,
+            words,
+            classes,
+            honorifics: honorifics.into_iter().collect(),
+            particles: particles.into_iter().collect(),
+            not_names: of("not_a_name").into_iter().collect(),
+        })
+    }
+
+    /// The words beside names in `text`, left to right: where they are and what they are.
+    pub(super) fn words<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize, Class)> + 't {
+        let found = self.words.iter().flat_map(move |words| words.find_iter(text));
+        found.map(|found| (found.start(), found.end(), self.classes[found.pattern().as_usize()]))
+    }
+
+    /// The flags of the Hangul syllable at the start of `text`, and its length in bytes; none for anything else.
+    pub(super) fn flags(&self, text: &str) -> Option<(u8, usize)> {
+        syllable(text).map(|(index, length)| (self.syllables[index], length))
+    }
+
+    /// The length in bytes of a family name of two syllables at the start of `text`.
+    pub(super) fn double(&self, text: &str) -> Option<usize> {
+        self.doubles.iter().find(|double| text.starts_with(double.as_str())).map(String::len)
+    }
+
+    pub(super) fn is_honorific(&self, text: &str) -> bool {
+        self.honorifics.contains(text)
+    }
+
+    pub(super) fn is_particle(&self, text: &str) -> bool {
+        self.particles.contains(text)
+    }
+
+    pub(super) fn is_no_name(&self, text: &str) -> bool {
+        self.not_names.contains(text)
+    }
+
+    /// How a token (normalised, without the white space behind it) bears on the cut.
+    pub(super) fn heat(&self, token: &str) -> Heat {
+        let mut reach = self.heat_of_characters(token);
+        for (_, _, class) in self.words(token) {
+            let more = match class {
+                Class::Label | Class::Region => 4,
+                Class::Title => 2,
+                Class::Filler => 1,
+            };
+            reach = Some(reach.map_or(more, |reach| reach.max(more)));
+        }
+        Heat { hot: reach.is_some(), reach: reach.unwrap_or(0) }
+    }
+
+    fn heat_of_characters(&self, token: &str) -> Option<u8> {
+        let bytes = token.as_bytes();
+        let mut reach: Option<u8> = None;
+        let mut raise = |to: u8| reach = Some(reach.map_or(to, |reach| reach.max(to)));
+        let (mut at, mut run, mut before, mut figures) = (0, 0_usize, 0_u8, 0_u8);
+        while at < bytes.len() {
+            let byte = bytes[at];
+            if byte < 0x80 {
+                match byte {
+                    b'0'..=b'9' => raise(3),
+                    b'A'..=b'Z' | b'a'..=b'z' | b'@' | b'_' | b'-' | b'(' => raise(1),
+                    b'[' => raise(2),
+                    _ => {}
+                }
+                (at, run, figures) = (at + 1, 0, 0);
+                continue;
+            }
+            let Some((flags, length)) = self.flags(&token[at..]) else {
+                let c = token[at..].chars().next().unwrap_or_default();
+                if figure(c).is_some() || matches!(c, '〇' | '【' | '〔') {
+                    raise(2);
+                }
+                (at, run, figures) = (at + c.len_utf8(), 0, 0);
+                continue;
+            };
+            if run > 0 && before & SURNAME != 0 && flags & GIVEN != 0 {
+                raise(2);
+            }
+            figures = if flags & FIGURE == 0 { 0 } else { figures + 1 };
+            if figures >= 3 {
+                raise(2);
+            }
+            (at, run, before) = (at + length, run + 1, flags);
+        }
+        // One syllable alone may be part of a name or a number written apart; 테헤란로 may be followed by a number.
+        if run == 1 || token.ends_with('로') || token.ends_with('길') {
+            raise(1);
+        }
+        reach
+    }
+}
+
+/// The number of a Hangul syllable (from 가, 0) at the start of `text`, and its length.
+fn syllable(text: &str) -> Option<(usize, usize)> {
+    let bytes = text.as_bytes();
+    if bytes.len() < 3 || !(0xEA..=0xED).contains(&bytes[0]) {
+        return None;
+    }
+    let code = (usize::from(bytes[0] & 0x0F) << 12) | (usize::from(bytes[1] & 0x3F) << 6) | usize::from(bytes[2] & 0x3F);
+    let index = code.checked_sub('가' as usize)?;
+    (index < SYLLABLES).then_some((index, 3))
+}
+
+/// The digit that a Korean number word or a Chinese character stands for.
+pub(super) fn figure(c: char) -> Option<u8> {
+    Some(match c {
+        '공' | '영' | '령' | '빵' | '〇' | '零' => 0,
+        '일' | '一' | '壹' | '壱' => 1,
+        '이' | '二' | '貳' | '弐' => 2,
+        '삼' | '三' | '參' | '参' => 3,
+        '사' | '四' => 4,
+        '오' | '五' => 5,
+        '육' | '륙' | '六' => 6,
+        '칠' | '七' => 7,
+        '팔' | '八' => 8,
+        '구' | '九' => 9,
+        _ => return None,
+    })
+}

@@ -1,0 +1,257 @@
+//! Names of people: a family name and one or two syllables of a given name, believed where something beside it says so.
+//!
+//! A Korean name looks like many a word (이용자, 정보, 주소), so its shape alone is never enough: a label (성명:), a title
+//! (과장), an honorific (님), an identifier right beside it, a cell of its own, or the same name seen before.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use super::lexicon::{Class, GIVEN, Lexicon, SURNAME};
+
+/// How sure a name must be.
+const ENOUGH: f32 = 0.5;
+
+/// A name that was found, in the normalised text.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) span: Range<usize>,
+    pub(super) confidence: f32,
+}
+
+/// A stretch of Hangul that may be a name.
+struct Candidate {
+    span: Range<usize>,
+    /// From 0 to .35: how much it looks like a name.
+    looks: f32,
+    rest: Range<usize>,
+    spaced: bool,
+}
+
+/// Finds names in a normalised text. `beside` are the identifiers that were found in it, in order; `known` the names
+/// that were found before, without spaces.
+pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], known: &HashSet<String>) -> Vec<Name> {
+    let words: Vec<_> = lexicon.words(text).collect();
+    let mut found: Vec<Name> = Vec::new();
+    let mut word = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let Some((_, length)) = lexicon.flags(&text[at..]) else {
+            at += text[at..].chars().next().map_or(1, char::len_utf8);
+            continue;
+        };
+        while word < words.len() && words[word].1 <= at {
+            word += 1;
+        }
+        let run_start = at == 0 || lexicon.flags(&text[text.floor_char_boundary(at - 1)..]).is_none();
+        let after_word = word > 0 && words[word - 1].1 == at && words[word - 1].2 != Class::Region;
+        if (run_start || after_word)
+            && let Some(name) = name_at(lexicon, text, at, &words, word, beside, known)
+        {
+            at = name.span.end;
+            found.push(name);
+            continue;
+        }
+        at += length;
+    }
+    found
+}
+
+type Word = (usize, usize, Class);
+
+fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize, beside: &[Range<usize>], known: &HashSet<String>) -> Option<Name> {
+    let mut best: Option<Name> = None;
+    for candidate in candidates(lexicon, text, at) {
+        let written: String = text[candidate.span.clone()].chars().filter(|c| !c.is_whitespace()).collect();
+        let is_known = known.contains(&written);
+        if lexicon.is_no_name(&written) && !is_known {
+            continue;
+        }
+        let tail = tail(lexicon, text, &candidate, words);
+        if tail == Tail::Other {
+            continue;
+        }
+        let before = before(text, at, words, word);
+        let mut sure = candidate.looks;
+        sure += match before {
+            Some((Class::Label, true)) => 0.6,
+            Some((Class::Label, false)) if !candidate.spaced => 0.3,
+            Some((Class::Title, _)) if candidate.looks > 0.1 => 0.3,
+            _ => 0.0,
+        };
+        sure += match tail {
+            Tail::Honorific => 0.35,
+            Tail::Title => 0.3,
+            Tail::Particle => 0.05,
+            Tail::End if before.is_some_and(|(class, _)| class == Class::Title) => 0.05,
+            Tail::End | Tail::Other => 0.0,
+        };
+        let end = candidate.rest.end;
+        if touches(text, candidate.span.start..end, beside) {
+            sure += 0.3;
+        }
+        if in_cell(text, candidate.span.start..end) {
+            sure += 0.12;
+        }
+        if is_known {
+            sure += 0.6;
+        }
+        if candidate.spaced {
+            sure -= 0.1;
+        }
+        if sure >= ENOUGH && best.as_ref().is_none_or(|best| sure > best.confidence) {
+            best = Some(Name { span: candidate.span, confidence: sure.min(0.99) });
+        }
+    }
+    best
+}
+
+/// The ways in which a name may stand at `at`: three syllables, two, four with a family name of two; also written apart.
+fn candidates(lexicon: &Lexicon, text: &str, at: usize) -> Vec<Candidate> {
+    let mut found = Vec::with_capacity(3);
+    let rest = &text[at..];
+    let run = rest.char_indices().find(|(place, _)| lexicon.flags(&rest[*place..]).is_none()).map_or(rest.len(), |(place, _)| place);
+    let given = |place: usize| lexicon.flags(&rest[place..]).is_some_and(|(flags, _)| flags & GIVEN != 0);
+    let push = |found: &mut Vec<Candidate>, syllables: usize, looks: f32| {
+        if syllables * 3 <= run {
+            found.push(Candidate { span: at..at + syllables * 3, looks, rest: at + syllables * 3..at + run, spaced: false });
+        }
+    };
+    if let Some(double) = lexicon.double(rest) {
+        let looks = if run > double && given(double) { 0.3 } else { 0.0 };
+        push(&mut found, double / 3 + 2, looks);
+        push(&mut found, double / 3 + 1, looks - 0.1);
+    }
+    let (flags, _) = lexicon.flags(rest).unwrap_or((0, 3));
+    if flags & SURNAME == 0 {
+        return found;
+    }
+    if run >= 9 {
+        let looks = match (given(3), given(6)) {
+            (true, true) => 0.35,
+            (true, false) | (false, true) => 0.15,
+            (false, false) => 0.0,
+        };
+        push(&mut found, 3, looks);
+    }
+    if run >= 6 {
+        push(&mut found, 2, if given(3) { 0.15 } else { 0.0 });
+    }
+    if run == 3 {
+        found.extend(apart(lexicon, text, at));
+    }
+    found
+}
+
+/// A name with a space between its syllables (김 도 현), or behind the family name (김 도현).
+fn apart(lexicon: &Lexicon, text: &str, at: usize) -> Option<Candidate> {
+    let mut end = at + 3;
+    let mut syllables = 1;
+    let mut given = true;
+    while syllables < 3 {
+        let gap = text[end..].bytes().take(3).take_while(|byte| *byte == b' ').count();
+        if gap > 2 || (gap == 0 && syllables == 1) {
+            break;
+        }
+        let Some((flags, length)) = lexicon.flags(text.get(end + gap..)?) else { break };
+        given &= flags & GIVEN != 0;
+        end += gap + length;
+        syllables += 1;
+    }
+    let more = text.get(end..).is_some_and(|rest| lexicon.flags(rest).is_some());
+    (syllables == 3 && given && !more).then_some(Candidate { span: at..end, looks: 0.35, rest: end..end, spaced: true })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    End,
+    Particle,
+    Honorific,
+    Title,
+    Other,
+}
+
+/// What stands behind a name: the rest of its word, or the next word.
+fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) -> Tail {
+    let rest = &text[candidate.rest.clone()];
+    let end = candidate.rest.end;
+    if !rest.is_empty() {
+        if starts_word(words, candidate.rest.start) {
+            return Tail::Title;
+        }
+        if lexicon.is_honorific(rest) || honorific_and_particle(lexicon, rest) {
+            return Tail::Honorific;
+        }
+        return if lexicon.is_particle(rest) { Tail::Particle } else { Tail::Other };
+    }
+    let behind = &text[end..];
+    let gap = behind.bytes().take(4).take_while(|byte| matches!(byte, b' ' | b'(' | b'/' | b',' | b'\n')).count();
+    if starts_word(words, end + gap) && gap > 0 {
+        return Tail::Title;
+    }
+    let next: String = behind[gap..].chars().take_while(|c| ('가'..='힣').contains(c)).take(5).collect();
+    if (1..4).contains(&gap) && (lexicon.is_honorific(&next) || honorific_and_particle(lexicon, &next)) {
+        return Tail::Honorific;
+    }
+    Tail::End
+}
+
+fn honorific_and_particle(lexicon: &Lexicon, rest: &str) -> bool {
+    rest.char_indices().skip(1).any(|(place, _)| lexicon.is_honorific(&rest[..place]) && lexicon.is_particle(&rest[place..]))
+}
+
+fn starts_word(words: &[Word], at: usize) -> bool {
+    let place = words.partition_point(|word| word.0 < at);
+    words.get(place).is_some_and(|word| word.0 == at && word.2 == Class::Title)
+}
+
+/// The label or the title that stands right before, and whether a sign (`:`, `(`) between them makes it sure.
+fn before(text: &str, at: usize, words: &[Word], word: usize) -> Option<(Class, bool)> {
+    let mut place = word;
+    let mut end = at;
+    loop {
+        place = place.checked_sub(1)?;
+        let (start, word_end, class) = words[place];
+        let between = text.get(word_end..end)?;
+        if between.len() > 14 || !between.chars().all(is_between) && !matches!(between.trim(), "은" | "는" | "인" | "은:" | "는:" | "명" | "명:" | "자" | "자:" | "인:") {
+            return None;
+        }
+        if class == Class::Filler {
+            end = start;
+            continue;
+        }
+        if class == Class::Region {
+            return None;
+        }
+        let sign = between.contains([':', '=', '|', '\t', '>', '"']);
+        let line = between.bytes().filter(|byte| *byte == b'\n').count();
+        if line > 1 || (line == 1 && class == Class::Title) {
+            return None;
+        }
+        return Some((class, sign || (class == Class::Label && between.contains('('))));
+    }
+}
+
+fn is_between(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | ':' | '(' | ')' | '[' | ']' | '/' | '|' | '-' | '=' | '"' | '\'' | '*' | '>' | '·' | ',' | '.' | '_' | '㈜')
+}
+
+/// Whether an identifier stands right beside.
+fn touches(text: &str, span: Range<usize>, beside: &[Range<usize>]) -> bool {
+    let near = |between: Option<&str>| {
+        between.is_some_and(|between| between.len() <= 6 && between.chars().all(|c| is_between(c) && !matches!(c, '\n' | '.')))
+    };
+    let place = beside.partition_point(|other| other.start < span.end);
+    beside.get(place).is_some_and(|next| near(text.get(span.end..next.start)))
+        || place.checked_sub(1).is_some_and(|last| {
+            let between = text.get(beside[last].end..span.start);
+            near(between) && between.is_some_and(|between| between.contains([',', '/', '|', '(', '\t']))
+        })
+}
+
+/// Whether it is alone in a cell, an item of a list, or a line.
+fn in_cell(text: &str, span: Range<usize>) -> bool {
+    let before = text[..span.start].trim_end_matches(' ').chars().next_back();
+    let after = text[span.end..].trim_start_matches(' ').chars().next();
+    let border = |c: Option<char>| c.is_none_or(|c| matches!(c, '\n' | '|' | '\t' | ',' | '(' | ')' | '-' | '·' | '/' | '"' | '○' | '•'));
+    border(before) && border(after)
+}
