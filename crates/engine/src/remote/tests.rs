@@ -9,13 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::{CacheSalt, Event, Finish, Message, Priority, Role};
+use crate::{Abilities, CacheSalt, Event, Finish, Message, Priority, Role};
 
 pub(super) fn config(address: &str) -> Config {
     Config {
         name: "far".to_owned(),
         model: "upstreams-own-name".to_owned(),
+        api: Api::OpenAi,
         address: Address::parse(address).unwrap(),
+        authority: None,
         key: None,
         chats: true,
         dimensions: None,
@@ -23,6 +25,8 @@ pub(super) fn config(address: &str) -> Config {
         query_prefix: String::new(),
         passage_prefix: String::new(),
         cache_salt: true,
+        sampling: true,
+        offer: Offer { abilities: Abilities { tools: true, ..Abilities::default() }, ..Offer::default() },
         limits: Limits::default(),
     }
 }
