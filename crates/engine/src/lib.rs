@@ -4,6 +4,7 @@
 //! peer, the [`fake`] for tests. Callers never learn which.
 
 mod chat;
+pub mod choice;
 mod circuit;
 mod embed;
 mod error;
