@@ -47,9 +47,19 @@ pub(super) struct Upstream {
 /// A request on its way, and how often it was sent already.
 #[derive(Debug, Clone)]
 pub(super) struct Sending {
-    pub door: Uri,
-    pub body: Bytes,
+    door: Uri,
+    body: Bytes,
+    /// The trace that it belongs to: whoever sends it again may be another task than the one that asked.
+    trace: Option<HeaderValue>,
     pub tries: u32,
+}
+
+impl Sending {
+    /// One that was not sent yet.
+    pub fn new(door: &Uri, body: Bytes) -> Self {
+        let trace = crate::traceparent().and_then(|trace| HeaderValue::try_from(trace).ok());
+        Self { door: door.clone(), body, trace, tries: 0 }
+    }
 }
 
 /// What is wanted of an answer's head.
@@ -175,8 +185,8 @@ impl Upstream {
         *request.uri_mut() = sending.door.clone();
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(wanted.kind));
-        if let Some(trace) = crate::traceparent().and_then(|trace| HeaderValue::try_from(trace).ok()) {
-            request.headers_mut().insert("traceparent", trace);
+        if let Some(trace) = &sending.trace {
+            request.headers_mut().insert("traceparent", trace.clone());
         }
         match timeout_at(wanted.until, self.client.request(request)).await {
             Ok(sent) => sent.map_err(Unsent::Failed),

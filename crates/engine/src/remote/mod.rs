@@ -158,7 +158,7 @@ impl Remote {
             texts.iter().map(|text| openai::Text { prefix, text: estimate::cut(text, room) }).collect();
         let body = self.body(&openai::Embed { model: &self.config.model, input, encoding_format: "base64" })?;
         let wanted = Wanted { kind: "application/json", until: Instant::now() + limits.first_wait_max };
-        let mut sending = Sending { door: self.embeddings.clone(), body, tries: 0 };
+        let mut sending = Sending::new(&self.embeddings, body);
         let response = self.upstream.post(&mut sending, wanted).await?;
         // A number has at most some twenty digits.
         let bytes_max = (texts.len() * dimensions as usize).saturating_mul(32).saturating_add(64 << 10);
@@ -191,7 +191,7 @@ impl Engine for Remote {
         let door = if request.text.is_some() { &self.completions } else { &self.chats };
         let end = now + limits.total_wait_max;
         let first = (now + limits.first_wait_max).min(end);
-        let mut sending = Sending { door: door.clone(), body, tries: 0 };
+        let mut sending = Sending::new(door, body);
         let response = match self.upstream.post(&mut sending, Wanted { kind: STREAM, until: first }).await {
             Ok(response) => response,
             Err(error) => {
@@ -250,7 +250,8 @@ impl Engine for Remote {
 
     fn load(&self) -> Load {
         let busy = self.config.limits.requests_max.saturating_sub(self.places.available_permits());
-        Load { busy: u32::try_from(busy).unwrap_or(u32::MAX), ..Load::default() }
+        let down = matches!(self.state(), Circuit::Open { .. });
+        Load { busy: u32::try_from(busy).unwrap_or(u32::MAX), down, ..Load::default() }
     }
 
     fn state(&self) -> Circuit {

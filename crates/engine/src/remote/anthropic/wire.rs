@@ -150,6 +150,9 @@ fn system(messages: &[Message]) -> String {
     texts.map(|message| message.content.as_str()).collect::<Vec<_>>().join("\n\n")
 }
 
+/// What stands in a user's place where a chat begins with the model's words, as one does whose beginning was cut off.
+const BEFORE: &str = "…";
+
 /// The turns of both sides in alternation, a user's first and last. A tool's results are a user's turn there, and stand
 /// before what the user says.
 fn turns<'a>(model: &str, messages: &'a [Message]) -> Result<Vec<Turn<'a>>, EngineError> {
@@ -173,10 +176,13 @@ fn turns<'a>(model: &str, messages: &'a [Message]) -> Result<Vec<Turn<'a>>, Engi
     for turn in &mut turns {
         turn.content.sort_by_key(|block| !matches!(block, Block::ToolResult { .. }));
     }
-    match (turns.first(), turns.last()) {
-        (Some(first), Some(last)) if first.role == Side::User && last.role == Side::User => Ok(turns),
-        _ => refuse(model, "chat that does not begin and end with what a user or a tool says"),
+    if turns.last().is_none_or(|last| last.role != Side::User) {
+        return refuse(model, "chat that does not end with what a user or a tool says");
     }
+    if turns.first().is_some_and(|first| first.role != Side::User) {
+        turns.insert(0, Turn { role: Side::User, content: vec![Block::Text { text: BEFORE }] });
+    }
+    Ok(turns)
 }
 
 fn blocks(message: &Message) -> Vec<Block<'_>> {

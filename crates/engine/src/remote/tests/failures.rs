@@ -47,7 +47,7 @@ async fn an_upstream_that_fails_again_and_again_is_left_alone_and_says_so() {
         }
         let Err(EngineError::LeftAlone { model, retry_after }) = ask(&engine).await else { panic!() };
         assert!(model == "far" && retry_after <= Duration::from_secs(60) && retry_after > Duration::from_secs(50));
-        assert!(matches!(engine.state(), Circuit::Open { .. }));
+        assert!(matches!(engine.state(), Circuit::Open { .. }) && engine.load().down);
         assert_eq!(server.requests().len(), 3);
     }
 }
@@ -132,7 +132,7 @@ async fn a_wait_that_is_too_long_is_left_to_whoever_asked() {
 async fn a_wait_that_can_be_borne_is_waited_for_in_full() {
     let config = super::config("http://127.0.0.1:1/v1");
     let upstream = Upstream::new(&config).unwrap();
-    let sending = || Sending { door: "http://127.0.0.1:1/v1".parse().unwrap(), body: Bytes::new(), tries: 0 };
+    let sending = || Sending::new(&"http://127.0.0.1:1/v1".parse().unwrap(), Bytes::new());
     let begun = Instant::now();
     let seconds = Duration::from_secs;
     assert!(upstream.again(&mut sending(), Some(seconds(2)), begun + seconds(60)).await);
@@ -140,7 +140,9 @@ async fn a_wait_that_can_be_borne_is_waited_for_in_full() {
     let begun = Instant::now();
     assert!(!upstream.again(&mut sending(), Some(seconds(2)), begun + seconds(1)).await);
     assert!(!upstream.again(&mut sending(), Some(seconds(3)), begun + seconds(60)).await);
-    assert!(!upstream.again(&mut Sending { tries: 2, ..sending() }, None, begun + seconds(60)).await);
+    let mut often = sending();
+    often.tries = 2;
+    assert!(!upstream.again(&mut often, None, begun + seconds(60)).await);
     assert_eq!(begun.elapsed(), Duration::ZERO);
     let mut sent = sending();
     assert!(upstream.again(&mut sent, None, begun + seconds(60)).await);
@@ -279,4 +281,10 @@ async fn a_request_belongs_to_the_trace_of_whoever_asked() {
     let seen = server.requests();
     assert!(seen[0].contains(&format!("traceparent: {trace}\r\n")), "{}", seen[0]);
     assert!(seen[1..].iter().all(|request| !request.contains("traceparent") && !request.contains("x-other")));
+    // So does one that is sent again after it was answered.
+    let late = r#"{"type":"error","error":{"type":"overloaded_error"}}"#;
+    let server = Server::answering([0; 3].map(|_| Reply::Whole(stream_of(&[late])))).await;
+    let engine = Remote::new(Config { api: Api::Anthropic, ..server.config() }).unwrap();
+    crate::within_trace(Some(trace.to_owned()), ask(&engine)).await.unwrap_err();
+    assert_eq!(server.requests().iter().filter(|request| request.contains(trace)).count(), 3);
 }

@@ -91,6 +91,10 @@ fn turns_alternate_and_instructions_stand_apart() {
             { "role": "user", "content": [text("five")] },
         ])
     );
+    // One whose beginning was cut off has something in its place.
+    let body = sent(&request(vec![Message::new(Role::Assistant, "hi"), user("?")])).unwrap();
+    assert_eq!(body["messages"][0], json!({ "role": "user", "content": [text("…")] }));
+    assert_eq!(body["messages"].as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -225,11 +229,10 @@ fn what_it_has_no_way_to_say_is_refused_by_name() {
         (asking(|r| r.schema = Some(json!({ "type": "array" }))), "schema"),
         (asking(|r| r.schema = Some(json!(true))), "schema"),
         (asking(|r| r.tools.offered = vec![tool("a", Some(json!([])))]), "`parameters`"),
-        (request(vec![]), "begin and end"),
-        (request(vec![user(" ")]), "begin and end"),
-        (request(vec![Message::new(Role::System, "only")]), "begin and end"),
-        (request(vec![Message::new(Role::Assistant, "hi"), user("?")]), "begin and end"),
-        (request(vec![user("?"), Message::new(Role::Assistant, "It")]), "begin and end"),
+        (request(vec![]), "does not end"),
+        (request(vec![user(" ")]), "does not end"),
+        (request(vec![Message::new(Role::System, "only")]), "does not end"),
+        (request(vec![user("?"), Message::new(Role::Assistant, "It")]), "does not end"),
         (request(shown(Role::System)), "images"),
         (request(shown(Role::Assistant)), "images"),
     ] {
