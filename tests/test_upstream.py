@@ -39,6 +39,17 @@ MODELS = {
     "invalid": "status=400",
 }
 
+# The same of upstreams that speak Anthropic's API.
+MESSAGES = {
+    "claude": "instant",
+    "claude-dies": "dies=2",
+    "claude-no-done": "no-done",
+    "claude-no-finish": "no-finish",
+    "claude-garbage": "garbage",
+    "claude-late": "overloaded",
+    "claude-full": "status=529,retry-after=7",
+}
+
 
 class Upstream:
     """The fake upstream's process."""
@@ -130,6 +141,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[House, Se
         house = House(tmp_path_factory.mktemp("upstream") / "data")
         waits = {"first_wait_s": 1, "event_wait_s": 1}
         tables = [table(name, it.address, model, key_env="UPSTREAM_KEY", **waits) for name, model in MODELS.items()]
+        for name, model in MESSAGES.items():
+            tables.append(table(name, it.address, model, api="anthropic", key_env="UPSTREAM_KEY", **waits))
         tables.append(table("vectors", it.address, "dimensions=3", dimensions=3))
         configured(house, *tables)
         house.dure("tenant", "create", "waterworks", "--quota-tokens", "1000000")
@@ -200,6 +213,60 @@ def test_an_answer_that_broke_never_looks_like_one_that_ended(shared, model: str
     whole = ask(server, key, model)
     assert whole.status == 502, whole.body
     assert TEXT.encode() not in whole.body and server.healthy()
+
+
+def test_an_upstream_may_speak_anthropics_api(shared, client: openai.OpenAI) -> None:
+    *_, upstream = shared
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": TEXT}]
+    whole = client.chat.completions.create(model="claude", messages=messages, max_tokens=20)
+    assert (whole.choices[0].message.content, whole.choices[0].finish_reason) == (TOKENS_ALL, "stop")
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (250, 4)
+    streamed = client.chat.completions.create(model="claude", messages=messages, stream=True)
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in streamed if chunk.choices)
+    assert text == TOKENS_ALL
+    head = upstream.seen()["head"] + "\r\n"
+    assert head.startswith("POST /v1/messages ") and f"x-api-key: {KEY}\r\n" in head
+    assert "anthropic-version: 2023-06-01\r\n" in head and "authorization" not in head
+
+
+def test_what_anthropics_api_cannot_say_is_refused_by_name(shared) -> None:
+    _, server, key, upstream = shared
+    before = upstream.seen()["requests"]
+    for fields in [{"seed": 1}, {"logprobs": True}, {"logit_bias": {"1": 1}}, {"presence_penalty": 1}, {"temperature": 1.5}]:
+        refused = ask(server, key, "claude", **fields)
+        assert refused.status == 400 and next(iter(fields)) in refused.body.decode(), refused.body
+    assert upstream.seen()["requests"] == before
+
+
+@pytest.mark.parametrize("model", ["claude-dies", "claude-no-done", "claude-no-finish", "claude-garbage"])
+def test_an_answer_by_anthropics_api_that_broke_never_looks_whole(shared, model: str) -> None:
+    _, server, key, _ = shared
+    streamed = ask(server, key, model, stream=True).body.decode()
+    last = streamed.strip().split("\n\n")[-1]
+    assert "error" in json.loads(last.removeprefix("data: ")), last
+    assert "[DONE]" not in streamed
+    assert ask(server, key, model).status == 502
+
+
+def test_an_overloaded_upstream_is_busy(shared) -> None:
+    _, server, key, upstream = shared
+    before = upstream.seen()["requests"]
+    assert ask(server, key, "claude-late").status == 429
+    assert upstream.seen()["requests"] == before + 3
+    full = ask(server, key, "claude-full")
+    assert (full.status, full.headers["retry-after"]) == (429, "7")
+    assert upstream.seen()["requests"] == before + 4
+
+
+def test_an_upstream_that_failed_too_often_is_left_alone(house: House, upstream: Upstream) -> None:
+    configured(house, table("far", upstream.address, "status=500", failures_max=2, rest_wait_s=60))
+    key = house.key("app")
+    with house.up() as server:
+        for _ in range(2):
+            assert ask(server, key, "far").status == 503
+        left_alone = ask(server, key, "far")
+        assert left_alone.status == 503 and 50 < int(left_alone.headers["retry-after"]) <= 60, left_alone.body
+        assert upstream.seen()["requests"] == 2
 
 
 def test_an_upstream_that_never_begins_is_given_up(shared) -> None:

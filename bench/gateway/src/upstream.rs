@@ -1,4 +1,5 @@
-//! A fake upstream: an OpenAI-compatible server without a model, which answers at once, at a given pace, or wrongly.
+//! A fake upstream: a server without a model, which answers at once, at a given pace, or wrongly. It speaks OpenAI's API,
+//! and at `/v1/messages` Anthropic's, streamed.
 //!
 //! Run: `fake-upstream --listen 127.0.0.1:0` prints `listening on ADDRESS`.
 //!
@@ -14,6 +15,7 @@
 //! | `stalls=N` | says nothing more after N tokens |
 //! | `garbage`, `huge` | writes an event that is no JSON, or one of 4 MB |
 //! | `no-done`, `no-finish` | leaves out what ends a stream |
+//! | `overloaded` | begins, and then says that it has too much to do |
 //! | `lies` | counts 10^15 tokens |
 //! | `status=N`, `retry-after=S` | refuses with this status |
 //! | `twice=N` | refuses with this status the first two times |
@@ -23,6 +25,7 @@
 //! `GET /seen` tells what it has seen: requests, hang-ups, and the last request.
 
 mod http;
+mod speech;
 
 use std::io::{self, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -33,6 +36,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use clap::Parser;
 use http::Reader;
 use serde_json::{Value, json};
+use speech::Speech;
 
 #[derive(Parser)]
 struct Arguments {
@@ -82,6 +86,7 @@ fn serve(stream: TcpStream) -> io::Result<()> {
         let model = model_of(&body);
         let words = Words(&model);
         let embeds = head.starts_with("POST ") && head.contains("/embeddings ");
+        let speech = Speech::of(&head);
         let streamed = contains(&body, b"\"stream\":true") || contains(&body, b"\"stream\": true");
         seen(|seen| {
             seen.requests += 1;
@@ -94,7 +99,7 @@ fn serve(stream: TcpStream) -> io::Result<()> {
             whole(&reader.stream, "200 OK", "", &vectors(&body, words.number("dimensions").unwrap_or(8) as usize))?;
             true
         } else if streamed {
-            let answered = stream_out(&reader.stream, &words);
+            let answered = stream_out(&reader.stream, &words, speech);
             if answered.is_err() {
                 seen(|seen| seen.hung_up += 1);
             }
@@ -159,13 +164,21 @@ fn model_of(body: &[u8]) -> String {
 }
 
 /// Writes the events of an answer; whether the connection goes on.
-fn stream_out(mut out: &TcpStream, words: &Words<'_>) -> io::Result<bool> {
+fn stream_out(mut out: &TcpStream, words: &Words<'_>, speech: Speech) -> io::Result<bool> {
     if words.has("silent") {
         return wait_for_the_end(out);
     }
     let mut ready =
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
     let tokens = words.number("tokens").unwrap_or(4);
+    let prompt = 250;
+    speech.begin(&mut ready, prompt);
+    if words.has("overloaded") {
+        speech.overloaded(&mut ready);
+        ready.extend_from_slice(b"0\r\n\r\n");
+        out.write_all(&ready)?;
+        return Ok(true);
+    }
     let pace = words.number("pace").map(Duration::from_millis);
     let begun = Instant::now();
     for token in 0..tokens {
@@ -186,23 +199,18 @@ fn stream_out(mut out: &TcpStream, words: &Words<'_>) -> io::Result<bool> {
                 format!("{} ", nanoseconds())
             }
         };
-        chunk(&mut ready, &format!(r#"[{{"index":0,"delta":{{"content":"{text}"}},"finish_reason":null}}]"#));
+        speech.piece(&mut ready, &text);
     }
     if words.has("garbage") {
-        event(&mut ready, "{\"choices\": nonsense");
+        speech::event(&mut ready, "{\"choices\": nonsense");
     }
     if words.has("huge") {
-        chunk(&mut ready, &format!(r#"[{{"index":0,"delta":{{"content":"{}"}}}}]"#, "x".repeat(4 << 20)));
-    }
-    if !words.has("no-finish") {
-        chunk(&mut ready, r#"[{"index":0,"delta":{},"finish_reason":"stop"}]"#);
+        speech.piece(&mut ready, &"x".repeat(4 << 20));
     }
     let counted = if words.has("lies") { 1_000_000_000_000_000 } else { tokens };
-    let (prompt, total) = (250, 250 + counted);
-    let usage = format!(r#"{{"prompt_tokens":{prompt},"completion_tokens":{counted},"total_tokens":{total}}}"#);
-    chunk(&mut ready, &format!(r#"[],"usage":{usage}"#));
+    speech.end(&mut ready, !words.has("no-finish"), prompt, counted);
     if !words.has("no-done") {
-        event(&mut ready, "[DONE]");
+        speech.done(&mut ready);
     }
     ready.extend_from_slice(b"0\r\n\r\n");
     out.write_all(&ready)?;
@@ -215,16 +223,6 @@ fn wait_for_the_end(mut stream: &TcpStream) -> io::Result<bool> {
         Ok(count) if count > 0 => Ok(false),
         _ => Err(io::ErrorKind::ConnectionAborted.into()),
     }
-}
-
-/// One event with these choices, and what follows them.
-fn chunk(out: &mut Vec<u8>, choices: &str) {
-    const HEAD: &str = r#""id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices""#;
-    event(out, &format!("{{{HEAD}:{choices}}}"));
-}
-
-fn event(out: &mut Vec<u8>, data: &str) {
-    let _ = write!(out, "{:x}\r\ndata: {data}\n\n\r\n", data.len() + 8);
 }
 
 fn whole(mut out: &TcpStream, status: &str, headers: &str, body: &Value) -> io::Result<()> {

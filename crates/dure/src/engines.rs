@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 use engine::fake::{FakeEngine, Gate};
 use engine::remote::Remote;
-use engine::{ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, EventStream, Load};
+use engine::{ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, EventStream, Load, Offer};
 use guard::EngineTerms;
 use models::{Installed, Kind, Models};
 use serving::{EngineSource, ServedEngine, ServedModel};
@@ -271,6 +271,7 @@ impl Embedder {
                 dimensions: details.map(|details| details.dimensions),
                 unrelated_cosine: details.and_then(|details| details.unrelated_cosine),
                 context_tokens: entry.map_or(512, |entry| entry.context_tokens),
+                offer: Offer::of_this_house(false, true),
                 model: name,
             }
         });

@@ -4,33 +4,50 @@
 //! stands in a variable or a file that the settings name, never in the settings.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::{Class, Country};
-use engine::remote::{Address, Config, Key, Limits};
+use engine::remote::{Address, Api, Authority, Config, Key, Limits};
+use engine::{Abilities, Currency, Offer, Price};
 use guard::EngineTerms;
 use serde::Deserialize;
 use toml::{Table, Value};
 
 const UPSTREAMS_MAX: usize = 64;
 const KEY_FILE_BYTES_MAX: u64 = 64 << 10;
+const CA_FILE_BYTES_MAX: u64 = 1 << 20;
+/// Words for people: who owns an upstream, and what happens to texts there.
+const WORDS_BYTES_MAX: usize = 1_024;
+const LANGUAGES_MAX: usize = 64;
 
 /// Every setting of an upstream, so that each can be tried by itself and the others are there.
 const SAMPLE: &str = r#"
 name = "n"
+api = "openai"
 base_url = "http://127.0.0.1/v1"
 model = "m"
+ca_file = "/c"
 key_env = "K"
 key_file = "/k"
 country = "KR"
 class_max = "open"
 context_tokens = 8192
+owner = "o"
+retention = "r"
+retention_days = 0
+price_currency = "KRW"
+price_in = 0
+price_out = 0
+tools = true
+vision = false
+languages = ["ko"]
 chats = true
 dimensions = 1
 query_prefix = ""
 passage_prefix = ""
 cache_salt = true
+sampling = true
 requests_max = 1
 connect_wait_s = 1
 first_wait_s = 1
@@ -40,6 +57,9 @@ total_wait_s = 1
 event_bytes_max = 1024
 answer_bytes_max = 1024
 retries_max = 0
+retry_wait_s = 0
+failures_max = 0
+rest_wait_s = 1
 "#;
 
 const NEEDED: [&str; 6] = ["name", "base_url", "model", "country", "class_max", "context_tokens"];
@@ -49,13 +69,26 @@ const NEEDED: [&str; 6] = ["name", "base_url", "model", "country", "class_max", 
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     pub name: String,
+    #[serde(default)]
+    pub api: Api,
     pub base_url: String,
     pub model: String,
+    pub ca_file: Option<PathBuf>,
     pub key_env: Option<String>,
     pub key_file: Option<PathBuf>,
     pub country: Country,
     pub class_max: Class,
     pub context_tokens: u32,
+    pub owner: Option<String>,
+    pub retention: Option<String>,
+    pub retention_days: Option<u32>,
+    pub price_currency: Option<Currency>,
+    pub price_in: Option<u64>,
+    pub price_out: Option<u64>,
+    pub tools: Option<bool>,
+    pub vision: Option<bool>,
+    #[serde(default)]
+    pub languages: Vec<String>,
     pub chats: Option<bool>,
     pub dimensions: Option<u32>,
     #[serde(default)]
@@ -63,6 +96,7 @@ pub struct Upstream {
     #[serde(default)]
     pub passage_prefix: String,
     pub cache_salt: Option<bool>,
+    pub sampling: Option<bool>,
     pub requests_max: Option<usize>,
     pub connect_wait_s: Option<u64>,
     pub first_wait_s: Option<u64>,
@@ -72,6 +106,9 @@ pub struct Upstream {
     pub event_bytes_max: Option<usize>,
     pub answer_bytes_max: Option<usize>,
     pub retries_max: Option<u32>,
+    pub retry_wait_s: Option<u64>,
+    pub failures_max: Option<u32>,
+    pub rest_wait_s: Option<u64>,
 }
 
 impl Upstream {
@@ -97,11 +134,9 @@ impl Upstream {
             }
             (None, Some(path)) => {
                 let place = path.display().to_string();
-                let size = std::fs::metadata(path).map_err(|error| format!("its key in `{place}`: {error}"))?.len();
-                if size > KEY_FILE_BYTES_MAX {
-                    return Err(format!("`{place}` is too large for a key"));
-                }
-                let text = std::fs::read_to_string(path).map_err(|error| format!("its key in `{place}`: {error}"))?;
+                let bytes =
+                    small_file(path, KEY_FILE_BYTES_MAX).map_err(|why| format!("its key in `{place}`: {why}"))?;
+                let text = String::from_utf8(bytes).map_err(|_| format!("its key in `{place}`: it is no text"))?;
                 (text, place)
             }
             (None, None) => return Ok(None),
@@ -109,17 +144,44 @@ impl Upstream {
         Key::new(&text).map(Some).map_err(|reason| format!("its key in `{place}`: {reason}"))
     }
 
+    /// Who may vouch for it, if the settings name a file of certificates.
+    fn authority(&self) -> Result<Option<Authority>, String> {
+        let Some(path) = &self.ca_file else { return Ok(None) };
+        let place = path.display();
+        let pem = small_file(path, CA_FILE_BYTES_MAX).map_err(|why| format!("its certificates in `{place}`: {why}"))?;
+        Authority::from_pem(&pem).map(Some).map_err(|why| format!("its certificates in `{place}`: {why}"))
+    }
+
+    /// What is said of it: whose it is, on what terms, for how much, and what it can do.
+    fn offer(&self) -> Offer {
+        let price = |((currency, micro_in), micro_out)| Price { currency, micro_in, micro_out };
+        Offer {
+            abilities: Abilities {
+                tools: self.tools.unwrap_or(self.chats()),
+                vision: self.vision.unwrap_or(false),
+                embeddings: self.dimensions.is_some(),
+                languages: self.languages.clone(),
+            },
+            owner: self.owner.clone(),
+            retention: self.retention.clone(),
+            retention_days: self.retention_days,
+            price: self.price_currency.zip(self.price_in).zip(self.price_out).map(price),
+        }
+    }
+
     /// What the engine is told.
     ///
     /// # Errors
-    /// As for [`Upstream::key`].
+    /// As for [`Upstream::key`], and where its certificates cannot be had.
     pub fn config(&self) -> Result<Config, String> {
         let usual = Limits::default();
         let seconds = |given: Option<u64>, usual: Duration| given.map_or(usual, Duration::from_secs);
         Ok(Config {
             name: self.name.clone(),
             model: self.model.clone(),
+            api: self.api,
             address: Address::parse(&self.base_url)?,
+            authority: self.authority()?,
             key: self.key()?,
             chats: self.chats(),
             dimensions: self.dimensions,
@@ -127,6 +189,8 @@ impl Upstream {
             query_prefix: self.query_prefix.clone(),
             passage_prefix: self.passage_prefix.clone(),
             cache_salt: self.cache_salt.unwrap_or(true),
+            sampling: self.sampling.unwrap_or(true),
+            offer: self.offer(),
             limits: Limits {
                 requests_max: self.requests_max.unwrap_or(usual.requests_max),
                 connect_wait_max: seconds(self.connect_wait_s, usual.connect_wait_max),
@@ -137,6 +201,9 @@ impl Upstream {
                 event_bytes_max: self.event_bytes_max.unwrap_or(usual.event_bytes_max),
                 answer_bytes_max: self.answer_bytes_max.unwrap_or(usual.answer_bytes_max),
                 retries_max: self.retries_max.unwrap_or(usual.retries_max),
+                retry_wait_max: seconds(self.retry_wait_s, usual.retry_wait_max),
+                failures_max: self.failures_max.unwrap_or(usual.failures_max),
+                rest_wait: seconds(self.rest_wait_s, usual.rest_wait),
             },
         })
     }
@@ -149,7 +216,8 @@ impl Upstream {
             (None, None) => "no key".to_owned(),
         };
         let Self { model, base_url, country, class_max, .. } = self;
-        format!("{model} at {base_url}, in {country}, up to {}, {key}", class_max.as_str())
+        let owner = self.owner.as_ref().map_or(String::new(), |owner| format!(" of {owner}"));
+        format!("{model} at {base_url}{owner}, in {country}, up to {}, {key}", class_max.as_str())
     }
 
     /// What an operator should look at: whether it is good, and a sentence.
@@ -191,6 +259,28 @@ impl Upstream {
         if self.dimensions.is_some_and(|dimensions| !(1..=65_536).contains(&dimensions)) {
             mistakes.push("`dimensions`: is 1 to 65536".to_owned());
         }
+        if self.api == Api::Anthropic && self.dimensions.is_some() {
+            mistakes.push("`dimensions`: the API `anthropic` has no embeddings".to_owned());
+        }
+        if !self.chats() && (self.tools == Some(true) || self.vision == Some(true)) {
+            mistakes.push("`tools` and `vision` are for what chats".to_owned());
+        }
+        for (field, words) in [("owner", &self.owner), ("retention", &self.retention)] {
+            let long = |words: &String| words.trim().is_empty() || words.len() > WORDS_BYTES_MAX;
+            if words.as_ref().is_some_and(|words| long(words) || words.chars().any(char::is_control)) {
+                mistakes.push(format!("`{field}`: has 1 to {WORDS_BYTES_MAX} bytes"));
+            }
+        }
+        let priced = [self.price_currency.is_some(), self.price_in.is_some(), self.price_out.is_some()];
+        if priced.contains(&true) && priced.contains(&false) {
+            mistakes.push("`price_currency`, `price_in` and `price_out` are there together or not at all".to_owned());
+        }
+        if self.languages.len() > LANGUAGES_MAX || !self.languages.iter().all(|code| is_language(code)) {
+            mistakes.push("`languages`: are codes of two or three small letters, `ko`".to_owned());
+        }
+        if self.ca_file.is_some() && Address::parse(&self.base_url).is_ok_and(|address| address.is_plain()) {
+            mistakes.push("`ca_file`: `base_url` is no `https`".to_owned());
+        }
         if self.context_tokens < 64 {
             mistakes.push("`context_tokens`: is at least 64".to_owned());
         }
@@ -204,6 +294,10 @@ impl Upstream {
             ("event_bytes_max", self.event_bytes_max.map(|value| value as u64), 1_024, 64 << 20),
             ("answer_bytes_max", self.answer_bytes_max.map(|value| value as u64), 1_024, 1 << 30),
             ("retries_max", self.retries_max.map(u64::from), 0, 10),
+            ("retry_wait_s", self.retry_wait_s, 0, 60),
+            ("failures_max", self.failures_max.map(u64::from), 0, 1_000),
+            ("rest_wait_s", self.rest_wait_s, 1, 3_600),
+            ("retention_days", self.retention_days.map(u64::from), 0, 36_500),
         ];
         for (field, value, least, most) in sizes {
             if value.is_some_and(|value| !(least..=most).contains(&value)) {
@@ -212,6 +306,20 @@ impl Upstream {
         }
         mistakes
     }
+}
+
+/// A language's code (ISO 639).
+fn is_language(code: &str) -> bool {
+    (2..=3).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_lowercase())
+}
+
+/// The bytes of a file that has no more than so many.
+fn small_file(path: &Path, bytes_max: u64) -> Result<Vec<u8>, String> {
+    let size = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if size > bytes_max {
+        return Err("it is too large".to_owned());
+    }
+    std::fs::read(path).map_err(|error| error.to_string())
 }
 
 /// All that is wrong with the upstreams as written.
@@ -308,6 +416,68 @@ mod tests {
         for not_tables in ["upstreams = 1", "upstreams = [1]", "[upstreams]\nname = \"x\""] {
             assert_eq!(read(not_tables).0.len(), 1, "{not_tables}");
         }
+    }
+
+    #[test]
+    fn what_is_said_of_an_upstream_is_read_from_its_engine() {
+        let said = r#"
+            api = "anthropic"
+            owner = "Example Inc."
+            retention = "kept for abuse reviews"
+            retention_days = 30
+            price_currency = "USD"
+            price_in = 3000000
+            price_out = 15000000
+            vision = true
+            languages = ["ko", "en"]
+        "#;
+        let (mistakes, upstreams) = read(&(GOOD.to_owned() + said));
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let config = upstreams.unwrap()[0].config().unwrap();
+        assert_eq!(config.api, Api::Anthropic);
+        let offer = engine::Engine::describe(&engine::remote::Remote::new(config).unwrap()).offer.clone();
+        assert_eq!((offer.owner.as_deref(), offer.retention_days), (Some("Example Inc."), Some(30)));
+        let price = Price { currency: Currency::Usd, micro_in: 3_000_000, micro_out: 15_000_000 };
+        assert_eq!(offer.price, Some(price));
+        let abilities =
+            Abilities { tools: true, vision: true, embeddings: false, languages: vec!["ko".into(), "en".into()] };
+        assert_eq!(offer.abilities, abilities);
+    }
+
+    #[test]
+    fn what_is_said_wrongly_is_named() {
+        for (said, part) in [
+            ("price_in = 1", "together"),
+            ("price_currency = \"KRW\"\nprice_in = 1.5\nprice_out = 1", "price_in"),
+            ("price_currency = \"EUR\"", "price_currency"),
+            ("price_in = -1", "price_in"),
+            ("api = \"gemini\"", "api"),
+            ("api = \"anthropic\"\ndimensions = 8\nchats = true", "no embeddings"),
+            ("dimensions = 8\nvision = true", "for what chats"),
+            ("languages = [\"Korean\"]", "languages"),
+            ("owner = \"\"", "owner"),
+            ("retention = \"a\\nb\"", "retention"),
+            ("retention_days = 99999", "retention_days"),
+            ("rest_wait_s = 0", "rest_wait_s"),
+        ] {
+            let (mistakes, _) = read(&format!("{GOOD}{said}\n"));
+            assert!(mistakes.iter().any(|mistake| mistake.contains(part)), "{said}: {mistakes:?}");
+        }
+        let plain = GOOD.replace("https", "http") + "ca_file = \"/c\"\n";
+        assert!(read(&plain).0[0].contains("ca_file"));
+    }
+
+    #[test]
+    fn certificates_that_cannot_be_had_keep_their_upstream_out() {
+        let path = std::env::temp_dir().join(format!("dure-ca-{}", std::process::id()));
+        let (_, upstreams) = read(&format!("{GOOD}ca_file = {:?}\n", path.to_str().unwrap()));
+        let upstream = &upstreams.unwrap()[0];
+        assert!(upstream.config().unwrap_err().contains("its certificates in"));
+        for wrong in ["", "text", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+            std::fs::write(&path, wrong).unwrap();
+            assert!(upstream.config().unwrap_err().contains("its certificates in"), "{wrong}");
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

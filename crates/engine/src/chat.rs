@@ -6,7 +6,7 @@ use base::Usage;
 use futures::Stream;
 use serde::{Deserialize, Serialize};
 
-use crate::EngineError;
+use crate::{EngineError, Image};
 
 /// Who says a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct Message {
     pub role: Role,
     /// What is said.
     pub content: String,
+    /// What is shown with it, before its text.
+    pub images: Vec<Image>,
     /// The tools that this message of the model calls.
     pub tool_calls: Vec<ToolCall>,
     /// The call that this message of a tool answers.
@@ -39,13 +41,16 @@ pub struct Message {
 impl Message {
     /// A message that says something and calls nothing.
     pub fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+        let (images, tool_calls) = (Vec::new(), Vec::new());
+        Self { role, content: content.into(), images, tool_calls, tool_call_id: None }
     }
 
     /// Bytes of all that it carries.
     pub fn bytes(&self) -> usize {
         let calls = self.tool_calls.iter().map(|call| call.id.len() + call.name.len() + call.arguments.len());
-        self.content.len() + self.tool_call_id.as_ref().map_or(0, String::len) + calls.sum::<usize>()
+        let images = self.images.iter().map(|image| image.base64().len());
+        let id = self.tool_call_id.as_ref().map_or(0, String::len);
+        self.content.len() + images.sum::<usize>() + id + calls.sum::<usize>()
     }
 }
 
@@ -188,6 +193,11 @@ impl ChatRequest {
             logprobs: None,
             salt,
         }
+    }
+
+    /// Whether anything is shown in it.
+    pub fn shows_images(&self) -> bool {
+        self.messages.iter().any(|message| !message.images.is_empty())
     }
 
     /// Bytes of all that becomes the prompt but the tools.

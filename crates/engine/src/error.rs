@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
+use base::Usage;
+
 /// Why an engine did not do what was asked. Texts carry no prompt and no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
-    /// The engine cannot do this at all: an embedder was asked to chat, or the reverse.
+    /// The engine cannot do this at all: an embedder was asked to chat, a model without eyes to see.
     #[error("model `{model}` cannot {ability}")]
     Unable {
         /// The model.
         model: String,
-        /// What was asked: `chat` or `embed`.
+        /// What was asked: `chat`, `embed`, `call tools`, `see images`.
         ability: &'static str,
     },
     /// The prompt and the answer do not fit the window.
@@ -47,6 +49,16 @@ pub enum EngineError {
         model: String,
         /// What was seen.
         reason: &'static str,
+        /// What it had used by then, as far as that can be known; none where it had not begun.
+        used: Option<Usage>,
+    },
+    /// An engine elsewhere failed again and again and is left alone for a while.
+    #[error("the engine of `{model}` failed too often and is left alone for {} s", retry_after.as_secs().max(1))]
+    LeftAlone {
+        /// The model.
+        model: String,
+        /// When it is tried again.
+        retry_after: Duration,
     },
     /// This input ended the engine twice and is not tried again.
     #[error("this input has stopped the engine of `{model}` before and is not tried again")]

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::{
     ChatRequest, Description, EmbedRequest, Embedding, Engine, EngineError, Event, EventStream, Finish, Likelihood,
-    Load, Message, Role, Written, tools,
+    Load, Message, Offer, Role, Written, tools,
 };
 
 const DIMENSIONS: u32 = 64;
@@ -96,6 +96,7 @@ impl FakeEngine {
                 dimensions: Some(DIMENSIONS),
                 unrelated_cosine: None,
                 context_tokens: 8192,
+                offer: Offer::of_this_house(true, true),
             },
             script: Box::new(script),
             dies_after: None,
@@ -138,6 +139,7 @@ impl FakeEngine {
     #[must_use]
     pub fn embedding_only(mut self) -> Self {
         self.description.chats = false;
+        self.description.offer.abilities.tools = false;
         self
     }
 
@@ -145,6 +147,7 @@ impl FakeEngine {
     #[must_use]
     pub fn chatting_only(mut self) -> Self {
         self.description.dimensions = None;
+        self.description.offer.abilities.embeddings = false;
         self
     }
 
@@ -280,6 +283,9 @@ impl Engine for FakeEngine {
     async fn chat(&self, request: ChatRequest) -> Result<EventStream, EngineError> {
         if !self.description.chats {
             return Err(self.unable("chat"));
+        }
+        if request.shows_images() {
+            return Err(self.unable("see images"));
         }
         self.refuse_if_busy()?;
         let prompt_tokens = self.count_tokens(&request).await?;
@@ -461,6 +467,14 @@ mod tests {
         assert!(matches!(engine.chat(request("hi")).await.err(), Some(EngineError::Busy { .. })));
         engine.set_busy(false);
         assert!(engine.chat(request("hi")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn it_has_no_eyes() {
+        let mut shown = request("what is this?");
+        shown.messages[0].images.push(crate::image::tests::image());
+        let error = FakeEngine::echo("m").chat(shown).await.err();
+        assert_eq!(error.map(|error| error.to_string()).as_deref(), Some("model `m` cannot see images"));
     }
 
     #[tokio::test]

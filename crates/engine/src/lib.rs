@@ -4,10 +4,14 @@
 //! peer, the [`fake`] for tests. Callers never learn which.
 
 mod chat;
+pub mod choice;
+mod circuit;
 mod embed;
 mod error;
 pub mod fake;
+mod image;
 mod load;
+mod offer;
 pub mod remote;
 pub mod template;
 pub mod tools;
@@ -18,9 +22,12 @@ pub use chat::{
     CacheSalt, ChatRequest, Event, EventStream, Finish, Likelihood, Message, Role, Sampling, Tool, ToolCall,
     ToolCallPart, ToolChoice, Tools, Written,
 };
+pub use circuit::Circuit;
 pub use embed::{EmbedKind, EmbedRequest, Embedding, Priority};
 pub use error::EngineError;
+pub use image::{IMAGE_BYTES_MAX, IMAGES_MAX, Image, ImageError};
 pub use load::{Load, WAIT_BOUNDS_S, Waits};
+pub use offer::{Abilities, Currency, Money, Offer, Price};
 use serde::Serialize;
 pub use trace::{traceparent, within_trace};
 
@@ -38,6 +45,8 @@ pub struct Description {
     pub unrelated_cosine: Option<f32>,
     /// Tokens that a prompt and its answer may have together; for embeddings, tokens that a text may have.
     pub context_tokens: u32,
+    /// What it offers, and on what terms.
+    pub offer: Offer,
 }
 
 /// Something that continues or embeds text.
@@ -72,5 +81,10 @@ pub trait Engine: Send + Sync + std::fmt::Debug {
     /// How busy it is, as far as it knows.
     fn load(&self) -> Load {
         Load::default()
+    }
+
+    /// Whether it is asked at all just now.
+    fn state(&self) -> Circuit {
+        Circuit::Closed
     }
 }

@@ -45,7 +45,7 @@ pub struct Load {
     pub cached_tokens: u64,
     /// Times that its process was lost while it ran.
     pub losses: u64,
-    /// Whether its process could not be started when that was tried last.
+    /// Whether its process could not be started when that was tried last; of an engine elsewhere, whether it is left alone.
     pub down: bool,
     /// Its process, while it has one of its own.
     pub pid: Option<u32>,

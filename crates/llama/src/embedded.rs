@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use async_trait::async_trait;
 use base::ContentHash;
 use engine::{
-    ChatRequest, Description, EmbedKind, EmbedRequest, Embedding, EngineError, Event, EventStream, Load, Priority,
-    Sampling, tools,
+    ChatRequest, Description, EmbedKind, EmbedRequest, Embedding, EngineError, Event, EventStream, Load, Offer,
+    Priority, Sampling, tools,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
@@ -68,6 +68,7 @@ impl Engine {
             dimensions: config.dimensions.filter(|_| config.role == Role::Embed),
             unrelated_cosine: config.unrelated_cosine,
             context_tokens: config.context_tokens,
+            offer: Offer::of_this_house(config.role == Role::Chat, config.role == Role::Embed),
         };
         let load = Mutex::new(Load { slots: described.chats.then_some(config.slots), ..Load::default() });
         let shared = Shared { config, described, corrected: OnceLock::new(), pid: AtomicU32::new(0), load };

@@ -62,6 +62,9 @@ pub fn check_prompt(request: &ChatRequest, context_tokens: u32) -> Result<(), En
     if request.messages.len() > engine::template::MESSAGES_MAX {
         return Err(invalid(format!("a chat has at most {} messages", engine::template::MESSAGES_MAX)));
     }
+    if request.shows_images() {
+        return Err(invalid("models that run here see no images"));
+    }
     let bytes_max = CHAT_BYTES_MAX.min(context_tokens as usize * TOKEN_BYTES_MAX);
     let bytes = request.bytes();
     if bytes > bytes_max {
@@ -129,6 +132,10 @@ mod tests {
         check(&request, 1024).unwrap_err().to_string()
     }
 
+    fn gif() -> engine::Image {
+        engine::Image::from_data_url("data:image/gif;base64,R0lGODlhEAAQAAAAAA==").unwrap()
+    }
+
     #[test]
     fn what_is_out_of_bounds_is_named() {
         assert_eq!(check(&request(), 1024), Ok(()));
@@ -136,6 +143,7 @@ mod tests {
             ("message", refused(|r| r.messages.clear())),
             ("messages", refused(|r| r.messages = vec![r.messages[0].clone(); 100_000])),
             ("bytes", refused(|r| r.messages[0].content = "x".repeat(1024 * 64 + 1))),
+            ("images", refused(|r| r.messages[0].images.push(gif()))),
             ("temperature", refused(|r| r.sampling.temperature = f32::NAN)),
             ("temperature", refused(|r| r.sampling.temperature = 1e30)),
             ("temperature", refused(|r| r.sampling.temperature = -0.1)),

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::ContentHash;
-use engine::{Description, Embedding, EngineError, Event, Load};
+use engine::{Description, Embedding, EngineError, Event, Load, Offer};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -505,6 +505,7 @@ impl Supervisor {
             dimensions: embeds.then_some(hello.dimensions),
             unrelated_cosine: config.unrelated_cosine,
             context_tokens: hello.context_tokens,
+            offer: Offer::of_this_house(!embeds, embeds),
         };
         // A file that changed under a running server would need a new engine: its vectors are others.
         if self.shared.corrected.get_or_init(|| described.clone()) != &described {

@@ -1,6 +1,6 @@
 //! An answer on its way from an upstream: events go on as they come, and only a whole answer ends cleanly.
 //!
-//! Whole is an answer whose upstream said why it ended, and then `[DONE]`. Each answer is read by a task of its own, a few
+//! Whole is an answer whose upstream said why it ended, and then that nothing follows. Each answer is read by a task of its own, a few
 //! events ahead: a client that reads slowly pauses its upstream, one that stops reading loses it after a bound, and one
 //! that leaves closes the connection, which is how an upstream learns that nobody listens any more.
 
@@ -15,10 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::chunk::Reading;
-use super::client::Upstream;
+use super::breaker::Pass;
+use super::client::{Sending, Upstream, Wanted};
 use super::estimate;
+use super::reading::{Blame, Break, Read, Reader, reader};
+use super::refusal::RETRY_WAIT;
 use super::sse::Events;
+use super::{Api, STREAM};
 use crate::{ChatRequest, EngineError, Event, EventStream, Finish};
 
 /// Events that are read ahead of whoever reads the answer.
@@ -31,10 +34,18 @@ const REST_WAIT_MAX: Duration = Duration::from_secs(1);
 /// An answer on its way.
 pub(super) struct Answer {
     pub upstream: Arc<Upstream>,
+    pub api: Api,
+    /// What was sent: it is sent again where the upstream takes its word back before it has said anything.
+    pub sending: Sending,
+    /// None once the upstream was judged by this answer.
+    pub pass: Option<Pass>,
     /// None once the answer has ended, one way or the other.
     pub body: Option<Incoming>,
     pub events: Events,
-    pub reading: Reading,
+    pub reader: Box<dyn Reader>,
+    pub read: Read,
+    /// Why it broke off, once it has; what came before goes on first.
+    pub broke: Option<Break>,
     pub bounds: Bounds,
     /// What is answered: its tokens are estimated if the upstream does not count them.
     pub request: ChatRequest,
@@ -47,6 +58,10 @@ pub(super) struct Answer {
 pub(super) struct Bounds {
     /// When the next event must be there.
     pub next: Instant,
+    /// When the first one must.
+    pub first: Instant,
+    /// Bytes of one event.
+    pub event_bytes_max: usize,
     /// From one event to the next.
     pub event_wait_max: Duration,
     /// How long an event waits for whoever reads the answer.
@@ -90,39 +105,81 @@ impl Answer {
 
     async fn next(&mut self) -> Option<Item> {
         loop {
-            if let Some(event) = self.reading.ready.pop_front() {
+            if let Some(event) = self.read.ready.pop_front() {
+                if let Some(pass) = &mut self.pass {
+                    pass.begun();
+                }
                 return Some(Ok(event));
             }
+            if let Some(broke) = self.broke.take()
+                && let Err(error) = self.again(broke).await
+            {
+                return Some(Err(error));
+            }
             let body = self.body.as_mut()?;
-            match step(body, &mut self.events, &mut self.reading, &mut self.bounds).await {
+            match step(body, &mut self.events, &mut *self.reader, &mut self.read, &mut self.bounds).await {
                 Ok(Step::More) => {}
                 Ok(Step::End(finish)) => {
                     if let Some(body) = self.body.take() {
                         read_rest(body);
                     }
-                    self.reading.ready.push_back(Event::Done { finish, usage: self.usage() });
+                    if let Some(pass) = self.pass.take() {
+                        pass.served(Instant::now());
+                    }
+                    self.read.ready.push_back(Event::Done { finish, usage: self.usage() });
                 }
-                Err(reason) => {
+                Err(broke) => {
                     self.body = None;
-                    return Some(Err(self.upstream.broken(reason)));
+                    self.broke = Some(broke);
                 }
             }
         }
     }
 
+    /// Asks once more, if the upstream only has too much to do and has written nothing yet.
+    async fn again(&mut self, broke: Break) -> Result<(), EngineError> {
+        let passes = broke.blame == Blame::Load && !self.read.begun;
+        if passes && self.upstream.again(&mut self.sending, None, self.bounds.first).await {
+            let wanted = Wanted { kind: STREAM, until: self.bounds.first };
+            match self.upstream.post(&mut self.sending, wanted).await {
+                Ok(response) => {
+                    self.body = Some(response.into_body());
+                    self.events = Events::new(self.bounds.event_bytes_max);
+                    self.reader = reader(self.api, &self.request);
+                    self.read = Read::default();
+                    self.bounds.next = self.bounds.first;
+                    return Ok(());
+                }
+                Err(error) => {
+                    if let Some(pass) = self.pass.take() {
+                        self.upstream.judge(pass, &error);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        let pass = self.pass.take();
+        match (broke.blame, pass) {
+            (Blame::Upstream, Some(pass)) => self.upstream.failed(pass),
+            (Blame::Request, Some(pass)) => pass.served(Instant::now()),
+            _ => {}
+        }
+        if passes {
+            return Err(self.upstream.busy(RETRY_WAIT));
+        }
+        Err(self.upstream.broken(broke.reason, Some(self.usage())))
+    }
+
     /// The upstream's count, as far as it can be true: it was given no more than the window to read and no more than
-    /// was asked for to write. Where it says nothing, our own estimate stands.
+    /// was asked for to write. Where it says nothing, our own estimate stands; where it broke off, what came is counted.
     fn usage(&self) -> Usage {
-        let counted = self.reading.usage.unwrap_or_else(|| Usage {
-            prompt_tokens: estimate::prompt_tokens(&self.request).into(),
-            cached_tokens: 0,
-            completion_tokens: self.reading.pieces,
-        });
-        let prompt_tokens = counted.prompt_tokens.min(self.bounds.context_tokens.into());
+        let read = &self.read;
+        let estimate = || estimate::prompt_tokens(&self.request).into();
+        let prompt_tokens = read.prompt_tokens.unwrap_or_else(estimate).min(self.bounds.context_tokens.into());
         Usage {
             prompt_tokens,
-            cached_tokens: counted.cached_tokens.min(prompt_tokens),
-            completion_tokens: counted.completion_tokens.min(self.request.tokens_max.into()),
+            cached_tokens: read.cached_tokens.min(prompt_tokens),
+            completion_tokens: read.completion_tokens.unwrap_or(read.tokens).min(self.request.tokens_max.into()),
         }
     }
 }
@@ -136,27 +193,30 @@ enum Step {
 async fn step(
     body: &mut Incoming,
     events: &mut Events,
-    reading: &mut Reading,
+    reader: &mut dyn Reader,
+    read: &mut Read,
     bounds: &mut Bounds,
-) -> Result<Step, &'static str> {
+) -> Result<Step, Break> {
     while let Some(data) = events.next().map_err(|_| "an event of it is too large")? {
-        if data == b"[DONE]" {
-            return reading.finish.map(Step::End).ok_or("its upstream did not say why it ended");
+        if reader.take(data, read)? {
+            bounds.next = Instant::now() + bounds.event_wait_max;
         }
-        reading.take(data)?;
-        bounds.next = Instant::now() + bounds.event_wait_max;
+        if read.ended {
+            return Ok(read.finish.map(Step::End).ok_or("its upstream did not say why it ended")?);
+        }
     }
-    if !reading.ready.is_empty() {
+    if !read.ready.is_empty() {
         return Ok(Step::More);
     }
     let frame = match timeout_at(bounds.next.min(bounds.end), body.frame()).await {
-        Err(_) if bounds.end <= bounds.next => return Err("it took too long in all"),
-        Err(_) => return Err("nothing more of it came in time"),
-        Ok(None | Some(Err(_))) => return Err("its upstream ended the connection"),
+        Err(_) if bounds.end <= bounds.next => return Err(Break::of_request("it took too long in all")),
+        Err(_) => return Err("nothing more of it came in time".into()),
+        Ok(None | Some(Err(_))) => return Err("its upstream ended the connection".into()),
         Ok(Some(Ok(frame))) => frame,
     };
     if let Ok(bytes) = frame.into_data() {
-        bounds.bytes_left = bounds.bytes_left.checked_sub(bytes.len()).ok_or("it is too large")?;
+        let left = bounds.bytes_left.checked_sub(bytes.len());
+        bounds.bytes_left = left.ok_or(Break::of_request("it is too large"))?;
         events.push(&bytes);
     }
     Ok(Step::More)

@@ -4,18 +4,37 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use http::{HeaderValue, Uri};
+use serde::Deserialize;
+
+use super::tls::Authority;
+use crate::Offer;
 
 const KEY_BYTES_MAX: usize = 4_096;
 
-/// One upstream: a server that speaks OpenAI's API and serves one model to this house.
+/// The API that an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// OpenAI's chat completions, completions and embeddings, as most servers have them.
+    #[default]
+    OpenAi,
+    /// Anthropic's Messages.
+    Anthropic,
+}
+
+/// One upstream: a server that serves one model to this house.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What the model is called here.
     pub name: String,
     /// What the upstream calls it.
     pub model: String,
+    /// The API that it speaks.
+    pub api: Api,
     /// Where the upstream is.
     pub address: Address,
+    /// Who may vouch for it, in place of the authorities that this machine knows.
+    pub authority: Option<Authority>,
     /// What the upstream wants to see, if anything.
     pub key: Option<Key>,
     /// Whether it continues chats.
@@ -31,6 +50,10 @@ pub struct Config {
     /// Whether requests carry a salt (`cache_salt`, as vLLM reads it) under which alone the upstream may share the
     /// cached prefix of a prompt.
     pub cache_salt: bool,
+    /// Whether requests say how tokens are chosen. Some models take none of it and choose as they always do.
+    pub sampling: bool,
+    /// What the operator says of it.
+    pub offer: Offer,
     /// How long and how much is waited for.
     pub limits: Limits,
 }
@@ -56,6 +79,12 @@ pub struct Limits {
     pub answer_bytes_max: usize,
     /// How often one request is sent again that brought nothing.
     pub retries_max: u32,
+    /// How long it waits for that at most, where the upstream says when to come again.
+    pub retry_wait_max: Duration,
+    /// Failures in a row after which the upstream is left alone; 0 where it never is.
+    pub failures_max: u32,
+    /// For how long it is left alone the first time.
+    pub rest_wait: Duration,
 }
 
 impl Default for Limits {
@@ -70,6 +99,9 @@ impl Default for Limits {
             event_bytes_max: 1 << 20,
             answer_bytes_max: 64 << 20,
             retries_max: 2,
+            retry_wait_max: Duration::from_secs(2),
+            failures_max: 5,
+            rest_wait: Duration::from_secs(10),
         }
     }
 }
@@ -129,7 +161,7 @@ impl std::fmt::Display for Address {
 
 /// An upstream's key. Its `Debug` form shows nothing of it.
 #[derive(Clone)]
-pub struct Key(HeaderValue);
+pub struct Key(String);
 
 impl Key {
     /// Takes a key as a file or a variable holds it; the blanks around it are not the key's.
@@ -144,13 +176,17 @@ impl Key {
         if text.len() > KEY_BYTES_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err("it is no key: a key is one word of visible ASCII");
         }
-        let mut value = HeaderValue::from_str(&format!("Bearer {text}")).map_err(|_| "it is no key")?;
-        value.set_sensitive(true);
-        Ok(Self(value))
+        Ok(Self(text.to_owned()))
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+    /// As `Authorization` carries it.
+    pub(super) fn bearer(&self) -> HeaderValue {
+        secret(&format!("Bearer {}", self.0))
+    }
+
+    /// As a header of its own carries it.
+    pub(super) fn plain(&self) -> HeaderValue {
+        secret(&self.0)
     }
 }
 
@@ -158,6 +194,13 @@ impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Key(...)")
     }
+}
+
+/// A header's value that is shown nowhere. A key is visible ASCII, so it always is one.
+fn secret(text: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""));
+    value.set_sensitive(true);
+    value
 }
 
 #[cfg(test)]
@@ -192,8 +235,8 @@ mod tests {
     #[test]
     fn a_key_is_one_word_and_is_never_shown() {
         let key = Key::new(" sk-secret\n").unwrap();
-        assert_eq!(key.header(), "Bearer sk-secret");
-        assert!(!format!("{key:?} {:?}", key.header()).contains("secret"));
+        assert_eq!((key.bearer(), key.plain()), ("Bearer sk-secret".parse().unwrap(), "sk-secret".parse().unwrap()));
+        assert!(!format!("{key:?} {:?} {:?}", key.bearer(), key.plain()).contains("secret"));
         for wrong in ["", " \n", "two words", "line\r\nx-other: 1", "한국", &"k".repeat(5_000)] {
             assert!(Key::new(wrong).is_err(), "{wrong:.20}");
         }

@@ -46,6 +46,7 @@ pub(super) fn prompt_tokens(request: &ChatRequest) -> u32 {
     let mut tokens = request.text.as_deref().map_or(0, tokens_of).saturating_add(CHAT_TOKENS);
     for message in &request.messages {
         tokens = tokens.saturating_add(tokens_of(&message.content)).saturating_add(MESSAGE_TOKENS);
+        tokens = message.images.iter().fold(tokens, |sum, image| sum.saturating_add(image.tokens()));
         for call in &message.tool_calls {
             tokens = tokens.saturating_add(tokens_of(&call.name)).saturating_add(tokens_of(&call.arguments));
             tokens = tokens.saturating_add(MESSAGE_TOKENS);

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 /// An upstream's answer to a request to embed.
 #[derive(Debug, Deserialize)]
-pub(super) struct Embedded {
+pub(in crate::remote) struct Embedded {
     data: Vec<One>,
     #[serde(default)]
     usage: Option<Counted>,

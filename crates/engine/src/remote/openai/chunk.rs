@@ -1,27 +1,15 @@
 //! What an upstream says, event by event, as this house's events. Fields that nobody here reads may hold anything.
 
-use std::collections::VecDeque;
-
 use base::Usage;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::remote::reading::{Break, CALLS_MAX, Read, Reader};
 use crate::{Event, Finish, Likelihood, ToolCallPart, Written};
 
-/// Tools that one answer may call.
-const CALLS_MAX: u32 = 128;
-
-/// What has been read of an answer.
+/// Reads an answer as OpenAI's API streams it: chunks, and then `[DONE]`.
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    /// Events that nobody has taken yet.
-    pub ready: VecDeque<Event>,
-    /// Why it ended, once the upstream has said so.
-    pub finish: Option<Finish>,
-    /// The upstream's own count, once it has said it.
-    pub usage: Option<Usage>,
-    /// Pieces of text or of calls so far; each has at least one token.
-    pub pieces: u64,
+pub(in crate::remote) struct Chunks {
     /// The call that is being written, if any was begun.
     call: Option<u32>,
 }
@@ -113,45 +101,52 @@ struct Counted {
     prompt_tokens_details: serde_json::Value,
 }
 
-impl Reading {
-    /// Reads one event's data.
-    ///
-    /// # Errors
-    /// Why nothing more of this answer is to be believed.
-    pub fn take(&mut self, data: &[u8]) -> Result<(), &'static str> {
+impl Reader for Chunks {
+    fn take(&mut self, data: &[u8], read: &mut Read) -> Result<bool, Break> {
+        if data == b"[DONE]" {
+            read.ended = true;
+            return Ok(true);
+        }
         let chunk: Chunk = serde_json::from_slice(data).map_err(|_| "an event of it cannot be read")?;
         if chunk.error.is_some() {
-            return Err("the upstream says that it failed");
+            return Err("the upstream says that it failed".into());
         }
         // Only one choice was asked for.
         for choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
-            self.choice(choice)?;
+            self.choice(choice, read)?;
         }
-        if let Some(usage) = chunk.usage.and_then(|counted| counted.usage()) {
-            self.usage = Some(usage);
+        if let Some(Usage { prompt_tokens, cached_tokens, completion_tokens }) =
+            chunk.usage.and_then(|counted| counted.usage())
+        {
+            read.prompt_tokens = Some(prompt_tokens);
+            read.cached_tokens = cached_tokens;
+            read.completion_tokens = Some(completion_tokens);
         }
-        Ok(())
+        Ok(true)
     }
+}
 
-    fn choice(&mut self, choice: Choice) -> Result<(), &'static str> {
+impl Chunks {
+    fn choice(&mut self, choice: Choice, read: &mut Read) -> Result<(), Break> {
         if let Some(tokens) = choice.logprobs.map(Logprobs::written).filter(|tokens| !tokens.is_empty()) {
-            self.ready.push_back(Event::Tokens(tokens));
+            read.write(Event::Tokens(tokens));
         }
         let delta = choice.delta.unwrap_or_default();
         for text in [delta.content, choice.text].into_iter().flatten().filter(|text| !text.is_empty()) {
-            self.pieces += 1;
-            self.ready.push_back(Event::Text(text));
+            // Each piece has at least one token, and with most servers exactly one.
+            read.tokens += 1;
+            read.write(Event::Text(text));
         }
         for call in delta.tool_calls.unwrap_or_default() {
-            self.call(call)?;
+            self.call(call, read)?;
         }
         if let Some(reason) = choice.finish_reason {
-            self.finish = Some(self.finish_of(&reason)?);
+            read.finish = Some(self.finish_of(&reason)?);
         }
         Ok(())
     }
 
-    fn call(&mut self, call: Call) -> Result<(), &'static str> {
+    fn call(&mut self, call: Call, read: &mut Read) -> Result<(), Break> {
         let Function { name, arguments } = call.function.unwrap_or_default();
         // Some servers number no calls: an id begins the next one.
         let index = match (call.index, self.call) {
@@ -160,12 +155,12 @@ impl Reading {
             (None, Some(last)) => last.saturating_add(u32::from(call.id.is_some())),
         };
         if index >= CALLS_MAX {
-            return Err("it calls too many tools");
+            return Err("it calls too many tools".into());
         }
         let begins = self.call.is_none_or(|last| index > last);
         self.call = Some(self.call.map_or(index, |last| last.max(index)));
-        self.pieces += 1;
-        self.ready.push_back(Event::ToolCall(ToolCallPart {
+        read.tokens += 1;
+        read.write(Event::ToolCall(ToolCallPart {
             index,
             id: call.id.filter(|_| begins),
             name: name.filter(|_| begins),
@@ -174,14 +169,14 @@ impl Reading {
         Ok(())
     }
 
-    fn finish_of(&self, reason: &str) -> Result<Finish, &'static str> {
+    fn finish_of(&self, reason: &str) -> Result<Finish, Break> {
         match reason {
             "length" => Ok(Finish::Length),
             "tool_calls" | "function_call" => Ok(Finish::ToolCalls),
             "stop" if self.call.is_some() => Ok(Finish::ToolCalls),
             "stop" => Ok(Finish::Stop),
-            "content_filter" => Err("the upstream's filter ended it"),
-            _ => Err("the upstream ended it for another reason than its end"),
+            "content_filter" => Err(Break::of_request("the upstream's filter ended it")),
+            _ => Err("the upstream ended it for another reason than its end".into()),
         }
     }
 }
@@ -242,12 +237,12 @@ mod tests {
 
     use super::*;
 
-    fn read(chunks: &[serde_json::Value]) -> Result<Reading, &'static str> {
-        let mut reading = Reading::default();
+    fn read(chunks: &[serde_json::Value]) -> Result<Read, Break> {
+        let (mut chunked, mut read) = (Chunks::default(), Read::default());
         for chunk in chunks {
-            reading.take(chunk.to_string().as_bytes())?;
+            chunked.take(chunk.to_string().as_bytes(), &mut read)?;
         }
-        Ok(reading)
+        Ok(read)
     }
 
     fn choice(choice: serde_json::Value) -> serde_json::Value {
@@ -267,8 +262,9 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(reading.ready, [Event::Text("안".into()), Event::Text("녕".into())]);
-        assert_eq!((reading.finish, reading.pieces), (Some(Finish::Length), 2));
-        assert_eq!(reading.usage, Some(Usage { prompt_tokens: 7, cached_tokens: 4, completion_tokens: 2 }));
+        assert_eq!((reading.finish, reading.tokens), (Some(Finish::Length), 2));
+        let counted = (reading.prompt_tokens, reading.cached_tokens, reading.completion_tokens);
+        assert_eq!(counted, (Some(7), 4, Some(2)));
     }
 
     #[test]
@@ -280,7 +276,8 @@ mod tests {
             json!({ "prompt_tokens": "7", "completion_tokens": 2 }),
             json!({ "prompt_tokens": 7 }),
         ] {
-            assert_eq!(read(&[json!({ "choices": [], "usage": usage })]).unwrap().usage, None, "{usage}");
+            let read = read(&[json!({ "choices": [], "usage": usage })]).unwrap();
+            assert_eq!((read.prompt_tokens, read.completion_tokens), (None, None), "{usage}");
         }
     }
 
@@ -297,9 +294,9 @@ mod tests {
         ] {
             assert!(read(std::slice::from_ref(&broken)).is_err(), "{broken}");
         }
-        assert!(Reading::default().take(b"{\"choices\":[").is_err());
-        assert!(Reading::default().take("[".repeat(100_000).as_bytes()).is_err());
-        assert!(Reading::default().take(b"\xff\xfe").is_err());
+        for broken in [&b"{\"choices\":["[..], "[".repeat(100_000).as_bytes(), b"\xff\xfe", b"[DONE"] {
+            assert!(Chunks::default().take(broken, &mut Read::default()).is_err());
+        }
     }
 
     #[test]

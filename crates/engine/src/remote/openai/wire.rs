@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::Config;
-use crate::{ChatRequest, Message, Sampling, Tool, ToolCall, ToolChoice};
+use crate::remote::Config;
+use crate::{ChatRequest, Image, Message, Sampling, Tool, ToolCall, ToolChoice};
 
 /// A chat, or a text to continue.
 #[derive(Debug, Serialize)]
-pub(super) struct Chat<'a> {
+pub(in crate::remote) struct Chat<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     messages: Option<Vec<Said<'a>>>,
@@ -19,7 +19,8 @@ pub(super) struct Chat<'a> {
     stream: bool,
     stream_options: StreamOptions,
     max_tokens: u32,
-    temperature: f32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f32>,
     #[serde(skip_serializing_if = "is_all")]
     top_p: f32,
     #[serde(skip_serializing_if = "is_zero")]
@@ -80,11 +81,31 @@ struct Schema<'a> {
 #[derive(Debug, Serialize)]
 struct Said<'a> {
     role: crate::Role,
-    content: &'a str,
+    content: Content<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<Called<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_call_id: Option<&'a str>,
+}
+
+/// A text goes as it is, since not every server knows parts; what is shown goes before it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Parts(Vec<Part<'a>>),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part<'a> {
+    ImageUrl { image_url: Shown },
+    Text { text: &'a str },
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    url: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,6 +154,8 @@ impl<'a> Chat<'a> {
             &request.sampling;
         let offered = request.tools.callable();
         let chat = request.text.is_none();
+        let sampling = config.sampling;
+        let given = |value: f32, usual: f32| if sampling { value } else { usual };
         Self {
             model: &config.model,
             messages: chat.then(|| request.messages.iter().map(said).collect()),
@@ -140,11 +163,11 @@ impl<'a> Chat<'a> {
             stream: true,
             stream_options: StreamOptions { include_usage: true },
             max_tokens: request.tokens_max,
-            temperature: *temperature,
-            top_p: *top_p,
-            top_k: *top_k,
-            frequency_penalty: *frequency_penalty,
-            presence_penalty: *presence_penalty,
+            temperature: sampling.then_some(*temperature),
+            top_p: given(*top_p, 1.0),
+            top_k: if sampling { *top_k } else { 0 },
+            frequency_penalty: given(*frequency_penalty, 0.0),
+            presence_penalty: given(*presence_penalty, 0.0),
             seed: *seed,
             stop: &request.stop,
             logit_bias: logit_bias.iter().copied().collect(),
@@ -168,10 +191,19 @@ fn salt(bytes: &[u8]) -> String {
 fn said(message: &Message) -> Said<'_> {
     Said {
         role: message.role,
-        content: &message.content,
+        content: content(message),
         tool_calls: message.tool_calls.iter().map(called).collect(),
         tool_call_id: message.tool_call_id.as_deref(),
     }
+}
+
+fn content(message: &Message) -> Content<'_> {
+    if message.images.is_empty() {
+        return Content::Text(&message.content);
+    }
+    let shown = |image: &Image| Part::ImageUrl { image_url: Shown { url: image.data_url() } };
+    let text = Some(Part::Text { text: &message.content }).filter(|_| !message.content.is_empty());
+    Content::Parts(message.images.iter().map(shown).chain(text).collect())
 }
 
 fn called(call: &ToolCall) -> Called<'_> {
@@ -209,7 +241,7 @@ fn response_format(schema: &Value) -> ResponseFormat<'_> {
 
 /// Texts to embed.
 #[derive(Debug, Serialize)]
-pub(super) struct Embed<'a> {
+pub(in crate::remote) struct Embed<'a> {
     pub model: &'a str,
     pub input: Vec<Text<'a>>,
     pub encoding_format: &'static str,
@@ -217,7 +249,7 @@ pub(super) struct Embed<'a> {
 
 /// A text with what stands before it.
 #[derive(Debug)]
-pub(super) struct Text<'a> {
+pub(in crate::remote) struct Text<'a> {
     pub prefix: &'a str,
     pub text: &'a str,
 }
@@ -319,6 +351,27 @@ mod tests {
         let calls = json!([{ "id": "c1", "type": "function", "function": weather }]);
         assert_eq!(sent["messages"][1]["tool_calls"], calls);
         assert_eq!(sent["messages"][2], json!({ "role": "tool", "content": "rain", "tool_call_id": "c1" }));
+    }
+
+    #[test]
+    fn what_is_shown_goes_before_its_text() {
+        let config = config("http://127.0.0.1:1/v1");
+        let image = crate::image::tests::image();
+        let mut request = request();
+        request.messages[0].images.push(image.clone());
+        let sent = serde_json::to_value(Chat::of(&config, &request)).unwrap();
+        let shown = json!({ "type": "image_url", "image_url": { "url": image.data_url() } });
+        assert_eq!(sent["messages"][0]["content"], json!([shown, { "type": "text", "text": "안녕" }]));
+    }
+
+    #[test]
+    fn a_model_that_chooses_by_itself_is_told_nothing_of_it() {
+        let mut config = config("http://127.0.0.1:1/v1");
+        config.sampling = false;
+        let mut request = request();
+        request.sampling = Sampling { temperature: 1.0, top_p: 0.5, top_k: 3, ..Sampling::default() };
+        let sent = serde_json::to_value(Chat::of(&config, &request)).unwrap();
+        assert!(["temperature", "top_p", "top_k"].iter().all(|field| sent.get(field).is_none()), "{sent}");
     }
 
     #[test]
