@@ -111,6 +111,12 @@ pub struct Upstream {
     pub rest_wait_s: Option<u64>,
 }
 
+/// An owner's name as one word: `Example Inc.` is `example-inc.`.
+fn one_word(name: &str) -> Option<base::Name> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._+".contains(c);
+    name.chars().map(|c| if fits(c) { c } else { '-' }).collect::<String>().parse().ok()
+}
+
 impl Upstream {
     /// Whether it continues chats: what embeds does not, unless it is said.
     fn chats(&self) -> bool {
@@ -119,7 +125,12 @@ impl Upstream {
 
     /// What governs its use.
     pub fn terms(&self) -> EngineTerms {
-        EngineTerms { name: self.name.clone(), country: self.country, class_max: self.class_max, owner: None }
+        // Whoever is not said to be the house is somebody else. Policies know the owner as one word.
+        let owner = match self.owner.as_deref() {
+            Some("house") => None,
+            named => named.and_then(one_word).or_else(|| one_word("elsewhere")),
+        };
+        EngineTerms { name: self.name.clone(), country: self.country, class_max: self.class_max, owner }
     }
 
     /// The key that it wants to see, if the settings name one.

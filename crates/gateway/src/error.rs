@@ -57,6 +57,8 @@ pub(crate) enum ApiError {
     KeyReused,
     #[error("{0}")]
     Unavailable(String),
+    #[error("{message}")]
+    Resting { message: String, retry_after: Duration },
     #[error("{0}")]
     Failed(String),
     #[error("the database is busy with other work; ask again")]
@@ -107,7 +109,7 @@ impl ApiError {
             Self::KeyRunning => (StatusCode::CONFLICT, INVALID, "idempotency_key_running"),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, INVALID, "idempotency_key_reused"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "server_stopping"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "unavailable"),
+            Self::Unavailable(_) | Self::Resting { .. } => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "unavailable"),
             Self::Failed(_) => (StatusCode::BAD_GATEWAY, "server_error", "failed"),
             Self::DatabaseBusy => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "database_busy"),
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error", "disk_full"),
@@ -167,7 +169,7 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Busy { retry_after, .. } => Some(*retry_after),
+            Self::Busy { retry_after, .. } | Self::Resting { retry_after, .. } => Some(*retry_after),
             Self::Crowded | Self::KeyRunning => Some(Duration::from_secs(1)),
             // About as long as a restart takes.
             Self::Stopping | Self::DatabaseBusy => Some(Duration::from_secs(5)),
@@ -360,6 +362,7 @@ impl From<serving::ChatError> for ApiError {
             E::Refused(refusal) => refusal.into(),
             E::Quota(error) => error.into(),
             E::Busy { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
+            E::LeftAlone { retry_after, .. } => Self::Resting { message: error.to_string(), retry_after },
             E::Waiting { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
             E::Died { .. } | E::Broken { .. } | E::Stalled { .. } => Self::Failed(error.to_string()),
             E::Quarantined { .. } => Self::invalid(error.to_string()),

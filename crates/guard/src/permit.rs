@@ -242,9 +242,18 @@ pub struct Masked<T> {
 
 impl<T> Masked<T> {
     /// The proof that `text` was masked for `masks`: the kinds and packs, as an `@mask` names them.
-    #[allow(dead_code, reason = "masking makes it; nothing else may")]
     pub(crate) fn by(text: T, masks: BTreeSet<String>) -> Self {
         Self { text, masks }
+    }
+
+    /// The same proof, for whoever only looks.
+    pub fn as_ref(&self) -> Masked<&T> {
+        Masked { text: &self.text, masks: self.masks.clone() }
+    }
+
+    /// Takes something out of it. What is put in here is not masked, so nothing may be.
+    pub fn shorten(&mut self, shorten: impl FnOnce(&mut T)) {
+        shorten(&mut self.text);
     }
 
     /// What it was masked for.

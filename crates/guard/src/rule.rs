@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use base::{Class, ContentHash, Country, Label, Principal, Purpose, TenantId};
 use jiff::Timestamp;
 
+use crate::mask::{Maskers, Packs};
 use crate::permit::{Outlet, administers, reads_corpus};
 use crate::policy::{Act, CorpusFacts, Obligations, Policies, Problem, Question, Who};
 use crate::{Approval, Approvers, CorpusTerms, EgressPermit, EngineTerms, Refusal, SearchPermit};
@@ -18,6 +19,7 @@ use crate::{Approval, Approvers, CorpusTerms, EgressPermit, EngineTerms, Refusal
 #[derive(Debug, Clone)]
 pub struct Guard {
     policies: Arc<ArcSwap<Policies>>,
+    maskers: Arc<Maskers>,
     home: Country,
 }
 
@@ -31,7 +33,14 @@ impl Default for Guard {
 impl Guard {
     /// A guard with these policies, for a house that stands in `home`.
     pub fn new(policies: Arc<Policies>, home: Country) -> Self {
-        Self { policies: Arc::new(ArcSwap::new(policies)), home }
+        // Without packs nothing is masked, and so nothing goes that must be.
+        let packs = Packs::builtin().unwrap_or_default();
+        Self { policies: Arc::new(ArcSwap::new(policies)), maskers: Arc::new(Maskers::new(packs)), home }
+    }
+
+    /// What masks personal data where a permit asks for it.
+    pub fn maskers(&self) -> &Maskers {
+        &self.maskers
     }
 
     /// The policies that count now.

@@ -79,6 +79,14 @@ pub enum ChatError {
         /// What was seen.
         reason: &'static str,
     },
+    /// A model elsewhere failed again and again, and is left alone for a while.
+    #[error("model `{model}` failed too often and is left alone for a while")]
+    LeftAlone {
+        /// The model.
+        model: String,
+        /// When to ask again.
+        retry_after: Duration,
+    },
     /// Nobody read the reply for too long, and its slot was given to others.
     #[error("the reply of `{model}` was not read for too long")]
     Stalled {
@@ -166,6 +174,7 @@ impl ChatError {
             Self::Refused(refusal) => refused(refusal.word()),
             Self::Quota(_) => refused("quota"),
             Self::Busy { .. } | Self::Waiting { .. } => refused("busy"),
+            Self::LeftAlone { .. } => refused("left_alone"),
             Self::History(_) => refused("history"),
             Self::Quarantined { .. } => refused("quarantined"),
             Self::Died { .. } => failed("engine_died"),
@@ -193,7 +202,8 @@ impl ChatError {
             EngineError::Invalid(reason) => Self::Invalid { field: "messages", reason },
             EngineError::Busy { model, retry_after } => Self::Busy { model, retry_after },
             EngineError::Died { model } => Self::Died { model },
-            EngineError::Broken { model, reason } => Self::Broken { model, reason },
+            EngineError::Broken { model, reason, .. } => Self::Broken { model, reason },
+            EngineError::LeftAlone { model, retry_after } => Self::LeftAlone { model, retry_after },
             EngineError::Stalled { model } => Self::Stalled { model },
             EngineError::Quarantined { model } => Self::Quarantined { model },
             EngineError::Unavailable { model, reason } => Self::Unavailable { model, reason },

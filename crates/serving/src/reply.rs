@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use base::{DocumentId, PassageId, ReceiptId, Usage};
 use engine::{Finish, ToolCall, ToolCallPart, Written};
 use futures::{Stream, StreamExt};
+use guard::policy::{Marking, Notice, Obligations};
 use guard::{Flow, Salt};
 use serde::{Deserialize, Serialize};
 
@@ -136,18 +137,27 @@ pub struct ReplyStream {
     events: Pin<Box<dyn Stream<Item = Result<ReplyEvent, ChatError>> + Send>>,
 }
 
-/// By what the receipt of a flow is found, and its commitments are opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What stands in an answer's head: by what its receipt is found and opened, and what whoever asked is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
     /// The receipt.
     pub receipt: ReceiptId,
     /// What stands before a text when it is committed to. Kept nowhere in the house.
     pub salt: Salt,
+    /// What the policies want whoever asked to be told.
+    pub notices: Vec<Notice>,
+    /// How the answer is marked as made by a model.
+    pub marking: Option<Marking>,
 }
 
 impl Stamp {
-    pub(crate) fn of(flow: &Flow) -> Self {
-        Self { receipt: flow.id(), salt: flow.salt() }
+    pub(crate) fn of(flow: &Flow, obligations: &Obligations) -> Self {
+        Self {
+            receipt: flow.id(),
+            salt: flow.salt(),
+            notices: obligations.notices.iter().cloned().collect(),
+            marking: obligations.label,
+        }
     }
 }
 
@@ -160,8 +170,8 @@ impl ReplyStream {
     }
 
     /// The reply's receipt.
-    pub fn stamp(&self) -> Stamp {
-        self.stamp
+    pub fn stamp(&self) -> &Stamp {
+        &self.stamp
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use base::{Label, Principal, Purpose, Usage};
 use engine::{ChatRequest, EmbedKind, EmbedRequest, Message, Priority, Role};
 use futures::future::try_join_all;
-use guard::{Flow, FlowKind, Guard, Outcome, Receipts};
+use guard::mask::Hidden;
+use guard::{Flow, FlowKind, Guard, Masked, Outcome, Receipts};
 use retrieval::{Hit, Search};
 use store::{Store, StoreError};
 use tenancy::Tenancy;
@@ -22,6 +23,7 @@ use crate::salt::Secret;
 use crate::stream::{self, Ending};
 use crate::turns::{Party, Turn, TurnBounds, Turns};
 use crate::vectors::Vectors;
+use crate::veil;
 use crate::way::{Ask, Made, Said, Target, Way, room};
 use crate::{
     ChatError, Embedded, EngineSource, History, HistoryConfig, ListedModel, ReplyStream, Routes, ServedEngine, Weighing,
@@ -213,12 +215,9 @@ impl Serving {
         said: Said,
     ) -> Result<Made, ChatError> {
         let call = &said.call;
-        let asked = call.text.as_deref().or_else(|| {
-            let last = call.messages.iter().rfind(|message| message.role == Role::User);
-            last.map(|message| &*message.content)
-        });
-        let question = asked.map(|asked| flow.salt().commit(asked));
-        flow.note(|receipt| receipt.question = question);
+        let asked = call.text.as_deref().unwrap_or_else(|| last_said(&call.messages));
+        let question = flow.salt().commit(asked);
+        flow.note(|receipt| receipt.question = Some(question));
         let mut target = self.target(principal, &call.model)?;
         let routed = !target.corpora.is_empty();
         match &said.records {
@@ -370,8 +369,12 @@ impl Serving {
             None => EmbedKind::Plain,
         };
         let _turn = self.turns.take(principal, &served.terms.name, served.at_once, tokens_max).await?;
-        let texts = permit.clear(call.texts, &label)?.release(&served.terms.name)?;
-        flow.leave(&permit, served.used()).await?;
+        let mut hidden = Hidden::default();
+        let texts = self.parts.guard.maskers().mask(&permit, call.texts, &mut hidden, |texts, hiding| {
+            texts.iter_mut().try_for_each(|text| hiding.text(text))
+        })?;
+        let texts = permit.clear_masked(texts, &label)?.release(&served.terms.name)?;
+        flow.leave(&permit, served.used(), hidden.counts()).await?;
         let request = EmbedRequest { texts, kind, priority: Priority::Interactive };
         let mut watch = self.metrics.embeddings(&call.model);
         let embedded = match served.engine.embed(request).await {
@@ -389,7 +392,7 @@ impl Serving {
         watch.ended(usage);
         meter.close(Outcome::Served).acknowledged().await?;
         let vectors = embedded.into_iter().map(|one| one.vector).collect();
-        Ok(Embedded { model: call.model, vectors, usage, stamp: Stamp::of(flow) })
+        Ok(Embedded { model: call.model, vectors, usage, stamp: Stamp::of(flow, permit.obligations()) })
     }
 
     async fn plain(
@@ -409,7 +412,7 @@ impl Serving {
         }
         earlier = earlier.start + messages.len()..earlier.end + messages.len();
         messages.extend(call.messages);
-        let mut request = ChatRequest {
+        let request = ChatRequest {
             text: call.text,
             tools: call.tools,
             sampling: call.sampling.resolve(target.temperature.unwrap_or(0.7)),
@@ -419,13 +422,16 @@ impl Serving {
             ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &name))
         };
         let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &name)?;
-        let way = Way { served, permit, label: label.clone(), flow: flow.clone() };
+        let mut way = Way::new(served, permit, flow);
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
         let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
+        // A line after JSON would make it none.
+        let line = way.visible_mark(request.text.as_deref().unwrap_or_else(|| last_said(&request.messages))).filter(|_| request.schema.is_none());
+        let mut request = way.hide(&self.parts.guard, request)?;
         let prompt = way.fit(&mut request, earlier, wanted).await?;
         let room = room(&way.served, prompt)?;
-        request.tokens_max = wanted.min(room);
-        let stream = self.start(principal, way, turn, request, prompt, Ending::chat()).await?;
+        request.shorten(|request| request.tokens_max = wanted.min(room));
+        let stream = self.start(principal, way, turn, request, prompt, Ending::chat().marked(line)).await?;
         Ok(Made { stream, label, made_of: MadeOf::default() })
     }
 
@@ -464,10 +470,10 @@ impl Serving {
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
         };
         let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &ask.target.name)?;
-        let way = Way { served, permit, label: label.clone(), flow: flow.clone() };
+        let mut way = Way::new(served, permit, flow);
         let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;
-        let (request, prompt) = self.pack(principal, &way, &ask, &mut cited).await?;
+        let (request, prompt) = self.pack(principal, &mut way, &ask, &mut cited).await?;
         let cited = Arc::new(cited);
         let writer = Writer::new(cited.clone(), ask.target.mode == AnswerMode::Both);
         let ending = Ending::cited(
@@ -476,7 +482,8 @@ impl Serving {
             cited.sources(),
             quotes.into_iter().filter(|quote| quote.number <= cited.len()).collect(),
             ask.target.mode,
-        );
+        )
+        .marked(way.visible_mark(&ask.question));
         Ok(made(self.start(principal, way, turn, request, prompt, ending).await?))
     }
 
@@ -501,18 +508,22 @@ impl Serving {
         principal: &Principal,
         way: Way,
         turn: Arc<Turn>,
-        request: ChatRequest,
+        request: Masked<ChatRequest>,
         prompt: u32,
         ending: Ending,
     ) -> Result<ReplyStream, ChatError> {
+        let request = way.clear(request)?;
         let tokens_max = u64::from(prompt) + u64::from(request.tokens_max);
         let mut meter = Meter::new(self.parts.tenancy.admit(principal, tokens_max).await?, way.flow.clone());
-        let request = way.clear(request)?;
-        way.flow.leave(&way.permit, way.served.used()).await?;
+        way.flow.leave(&way.permit, way.served.used(), way.hidden.counts()).await?;
         meter.began(prompt.into());
         let mut watch = self.metrics.chat(&way.served.engine.describe().model);
         match way.served.engine.chat(request).await {
-            Ok(events) => Ok(stream::written(watch.over(turn.over(events)), meter, ending, &way.flow)),
+            Ok(events) => {
+                let events = veil::lifted(watch.over(turn.over(events)), way.hidden.stand_ins());
+                let stamp = Stamp::of(&way.flow, way.permit.obligations());
+                Ok(stream::written(events, meter, ending, stamp))
+            }
             Err(error) => {
                 watch.failed(&error);
                 // Refused before its first token: nothing was used, unless it stopped while at work.
@@ -556,6 +567,11 @@ impl Serving {
             mode: AnswerMode::Both,
         })
     }
+}
+
+/// What the user said last.
+fn last_said(messages: &[Message]) -> &str {
+    messages.iter().rfind(|message| message.role == Role::User).map_or("", |message| &message.content)
 }
 
 /// What became of a flow that did not come to a reply is in its receipt.

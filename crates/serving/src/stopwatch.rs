@@ -73,6 +73,7 @@ impl Stopwatch {
             EngineError::Busy { .. } => "busy",
             EngineError::Died { .. } => "died",
             EngineError::Broken { .. } => "broken",
+            EngineError::LeftAlone { .. } => "left_alone",
             EngineError::Stalled { .. } => "stalled",
             EngineError::Quarantined { .. } => "quarantined",
             EngineError::Unavailable { .. } => "unavailable",

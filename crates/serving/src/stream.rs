@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use base::Usage;
 use engine::{Event, EventStream};
 use futures::{StreamExt, stream};
+use guard::policy::Obligations;
 use guard::{Flow, Outcome};
 
 use crate::answer::Writer;
@@ -18,6 +19,8 @@ use crate::{AnswerKind, AnswerMode, ChatError, Citation, Done, Finish, ReplyEven
 pub(crate) struct Ending {
     ready: VecDeque<ReplyEvent>,
     cited: Option<CitedEnding>,
+    /// The line that marks a model's text as one, where a policy wants readers to see it.
+    mark: Option<&'static str>,
 }
 
 struct CitedEnding {
@@ -30,7 +33,13 @@ struct CitedEnding {
 impl Ending {
     /// A chat's text goes out as it is.
     pub fn chat() -> Self {
-        Self { ready: VecDeque::new(), cited: None }
+        Self { ready: VecDeque::new(), cited: None, mark: None }
+    }
+
+    /// The same, marked as a model's.
+    pub fn marked(mut self, line: Option<&'static str>) -> Self {
+        self.mark = line;
+        self
     }
 
     /// An answer's text goes out checked.
@@ -45,8 +54,14 @@ impl Ending {
         if mode == AnswerMode::Both {
             ready.push_back(ReplyEvent::Extract(quotes.clone()));
         }
-        Self { ready, cited: Some(CitedEnding { writer, language: Language::of(question), quotes, mode }) }
+        let cited = Some(CitedEnding { writer, language: Language::of(question), quotes, mode });
+        Self { ready, cited, mark: None }
     }
+}
+
+/// The line by which readers see that a model wrote a text. Its language is that of what was asked.
+pub(crate) fn mark(asked: &str) -> &'static str {
+    Language::of(asked).words().made_by_a_model
 }
 
 /// The records do not say: the nearest passages and the sentence that says so.
@@ -74,28 +89,30 @@ pub(crate) fn extractive(
 }
 
 /// What an engine writes.
-pub(crate) fn written(events: EventStream, meter: Meter, ending: Ending, flow: &Flow) -> ReplyStream {
-    let Ending { ready, cited } = ending;
-    Reply { ready, cited, events: Some(events), meter: Some(meter) }.stream(flow)
+pub(crate) fn written(events: EventStream, meter: Meter, ending: Ending, stamp: Stamp) -> ReplyStream {
+    let Ending { ready, cited, mark } = ending;
+    Reply { ready, cited, mark, events: Some(events), meter: Some(meter) }.stream(stamp)
 }
 
 fn finished(ready: VecDeque<ReplyEvent>, flow: &Flow) -> ReplyStream {
     let meter = Some(Meter::free(flow.clone()));
-    Reply { ready, cited: None, events: None, meter }.stream(flow)
+    let stamp = Stamp::of(flow, &Obligations::default());
+    Reply { ready, cited: None, mark: None, events: None, meter }.stream(stamp)
 }
 
 struct Reply {
     ready: VecDeque<ReplyEvent>,
     cited: Option<CitedEnding>,
+    mark: Option<&'static str>,
     /// Before the meter, so that the engine has stopped when the quota is settled.
     events: Option<EventStream>,
     meter: Option<Meter>,
 }
 
 impl Reply {
-    fn stream(self, flow: &Flow) -> ReplyStream {
+    fn stream(self, stamp: Stamp) -> ReplyStream {
         let events = stream::unfold(self, |mut reply| async move { reply.next().await.map(|event| (event, reply)) });
-        ReplyStream::new(Stamp::of(flow), events)
+        ReplyStream::new(stamp, events)
     }
 
     async fn next(&mut self) -> Option<Result<ReplyEvent, ChatError>> {
@@ -125,6 +142,7 @@ impl Reply {
                         Some(cited) => cited.end(finish, usage, &mut self.ready),
                         None => self.ready.push_back(done(finish, usage, AnswerKind::Chat)),
                     }
+                    self.mark();
                 }
                 Some(Err(error)) => return Some(Err(self.failed(ChatError::of_engine(error)))),
                 None => {
@@ -147,6 +165,14 @@ impl Reply {
             _ => {}
         }
         Ok(event)
+    }
+
+    /// Marks what a model wrote, before its end.
+    fn mark(&mut self) {
+        let (Some(line), Some(ReplyEvent::Done(end))) = (self.mark, self.ready.back()) else { return };
+        if matches!(end.kind, AnswerKind::Chat | AnswerKind::Generated) && end.finish != Finish::ToolCalls {
+            self.ready.insert(self.ready.len() - 1, ReplyEvent::Text(format!("\n\n{line}")));
+        }
     }
 
     fn failed(&mut self, error: ChatError) -> ChatError {

@@ -4,12 +4,15 @@ use std::ops::Range;
 
 use base::{Label, Principal};
 use engine::{ChatRequest, Message, Role};
-use guard::{EgressPermit, Flow, Refusal};
+use guard::policy::Marking;
+use guard::mask::{Hidden, Hiding, MaskError};
+use guard::{EgressPermit, Flow, Guard, Masked, Refusal};
 
 use crate::answer::{Cited, messages};
 use crate::call::{ChatCall, Sampling};
 use crate::history::MadeOf;
 use crate::respond::Records;
+use crate::stream;
 use crate::{AnswerMode, ChatError, ReplyStream, ServedEngine, Serving};
 
 /// What a name that was called stands for.
@@ -58,16 +61,51 @@ pub(crate) struct Way {
     pub permit: EgressPermit,
     pub label: Label,
     pub flow: Flow,
+    /// What was hidden on it.
+    pub hidden: Hidden,
+}
+
+/// Every text of a request that somebody wrote.
+fn each_text(request: &mut ChatRequest, hiding: &mut Hiding<'_>) -> Result<(), MaskError> {
+    for message in &mut request.messages {
+        hiding.text(&mut message.content)?;
+        for call in &mut message.tool_calls {
+            hiding.text(&mut call.arguments)?;
+        }
+    }
+    for tool in &mut request.tools.offered {
+        tool.description.as_mut().map_or(Ok(()), |text| hiding.text(text))?;
+    }
+    request.stop.iter_mut().chain(request.text.as_mut()).try_for_each(|text| hiding.text(text))
 }
 
 impl Way {
-    pub fn clear<T>(&self, text: T) -> Result<T, Refusal> {
-        self.permit.clear(text, &self.label)?.release(&self.served.terms.name)
+    pub fn new(served: ServedEngine, permit: EgressPermit, flow: &Flow) -> Self {
+        let label = permit.label().clone();
+        Self { served, permit, label, flow: flow.clone(), hidden: Hidden::default() }
+    }
+
+    /// The line that the policies want under what is written to `asked`.
+    pub fn visible_mark(&self, asked: &str) -> Option<&'static str> {
+        (self.permit.obligations().label == Some(Marking::Visible)).then(|| stream::mark(asked))
+    }
+
+    /// Hides what the permit obliges to hide.
+    pub fn hide(&mut self, guard: &Guard, request: ChatRequest) -> Result<Masked<ChatRequest>, Refusal> {
+        // Nobody can hide what a picture shows.
+        if request.shows_images() && !self.permit.obligations().mask.is_empty() {
+            return Err(Refusal::MaskFirst { engine: self.served.terms.name.clone() });
+        }
+        guard.maskers().mask(&self.permit, request, &mut self.hidden, each_text)
+    }
+
+    pub fn clear<T>(&self, text: Masked<T>) -> Result<T, Refusal> {
+        self.permit.clear_masked(text, &self.label)?.release(&self.served.terms.name)
     }
 
     /// How long a prompt is. The engine counts, so the prompt needs a permit for that, too.
-    pub async fn count(&self, request: &ChatRequest) -> Result<u32, ChatError> {
-        let request = self.clear(request)?;
+    pub async fn count(&self, request: &Masked<ChatRequest>) -> Result<u32, ChatError> {
+        let request = self.clear(request.as_ref())?;
         self.served.engine.count_tokens(request).await.map_err(ChatError::of_engine)
     }
 
@@ -75,7 +113,7 @@ impl Way {
     /// answer. Says how long the prompt is then.
     pub async fn fit(
         &self,
-        request: &mut ChatRequest,
+        request: &mut Masked<ChatRequest>,
         mut earlier: Range<usize>,
         wanted: u32,
     ) -> Result<u32, ChatError> {
@@ -91,13 +129,15 @@ impl Way {
             if fits || earlier.is_empty() {
                 return counted;
             }
-            let mut gone = earlier.len().div_ceil(2);
-            // A reply without its question, or a tool's result without its call, says nothing.
-            while gone < earlier.len() && request.messages[earlier.start + gone].role != Role::User {
-                gone += 1;
-            }
-            request.messages.drain(earlier.start..earlier.start + gone);
-            earlier.end -= gone;
+            request.shorten(|request| {
+                let mut gone = earlier.len().div_ceil(2);
+                // A reply without its question, or a tool's result without its call, says nothing.
+                while gone < earlier.len() && request.messages[earlier.start + gone].role != Role::User {
+                    gone += 1;
+                }
+                request.messages.drain(earlier.start..earlier.start + gone);
+                earlier.end -= gone;
+            });
         }
     }
 }
@@ -108,10 +148,10 @@ impl Serving {
     pub(crate) async fn pack(
         &self,
         principal: &Principal,
-        way: &Way,
+        way: &mut Way,
         ask: &Ask,
         cited: &mut Cited,
-    ) -> Result<(ChatRequest, u32), ChatError> {
+    ) -> Result<(Masked<ChatRequest>, u32), ChatError> {
         let window = way.served.engine.describe().context_tokens;
         let wanted = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         // An answer keeps room even where the caller asks for more than the window has.
@@ -127,12 +167,13 @@ impl Serving {
         };
         loop {
             request.messages = messages(cited, &ask.question, &ask.target.instructions, &history);
-            let prompt = match way.count(&request).await {
+            let masked = way.hide(&self.parts.guard, request.clone())?;
+            let prompt = match way.count(&masked).await {
                 Err(ChatError::TooLong { tokens, .. }) => u32::try_from(tokens).unwrap_or(u32::MAX),
                 counted => counted?,
             };
             if prompt.saturating_add(answer) <= window {
-                return Ok((request, prompt));
+                return Ok((masked, prompt));
             }
             if !history.is_empty() {
                 history.drain(..history.len().div_ceil(2));

@@ -61,7 +61,7 @@ pub(crate) async fn answer(
         tokens_max: request.max_tokens,
     };
     let stream = app.serving.answer(&principal, call).await?;
-    let stamped = Stamped::one(stream.stamp());
+    let stamped = Stamped::one(stream.stamp().clone());
     if request.stream {
         Ok((stamped, json_lines(stream.map(|event| event.map_err(ApiError::from)))).into_response())
     } else {

@@ -45,7 +45,7 @@ pub(crate) async fn create(
     let asked = request.read()?;
     let model = asked.call.model.clone();
     let stream = app.serving.chat(&principal, asked.call).await.map_err(ApiError::from)?;
-    let stamped = Stamped::one(stream.stamp());
+    let stamped = Stamped::one(stream.stamp().clone());
     if asked.streamed {
         return Ok((stamped, asked.unknown, named_events(events::of(model, stream))).into_response());
     }

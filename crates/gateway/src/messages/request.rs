@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use serving::{ChatCall, Message, Role, Sampling, Tool, ToolCall, ToolChoice, Tools};
+use serving::{ChatCall, Image, ImageError, Message, Role, Sampling, Tool, ToolCall, ToolChoice, Tools};
 
 use crate::error::ApiError;
 use crate::openai::{Unknown, unknown};
@@ -69,6 +69,9 @@ enum Block {
     Text {
         text: String,
     },
+    Image {
+        source: ImageSource,
+    },
     ToolUse {
         id: String,
         name: String,
@@ -82,6 +85,17 @@ enum Block {
     /// What a model thought before it answered goes to no other model.
     Thinking {},
     RedactedThinking {},
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ImageSource {
+    Base64 {
+        media_type: String,
+        data: String,
+    },
     #[serde(other)]
     Other,
 }
@@ -182,10 +196,11 @@ fn read(message: WireMessage, messages: &mut Vec<Message>) -> Result<(), ApiErro
         }
         Content::Blocks(blocks) => blocks,
     };
-    let (mut texts, mut calls) = (Vec::new(), Vec::new());
+    let (mut texts, mut images, mut calls) = (Vec::new(), Vec::new(), Vec::new());
     for block in blocks {
         match (block, message.role) {
             (Block::Text { text }, _) => texts.push(text),
+            (Block::Image { source }, WireRole::User) => images.push(image(source)?),
             (Block::ToolUse { id, name, input }, WireRole::Assistant) => {
                 calls.push(ToolCall { id, name, arguments: input.to_string() });
             }
@@ -194,13 +209,21 @@ fn read(message: WireMessage, messages: &mut Vec<Message>) -> Result<(), ApiErro
                 messages.push(Message { tool_call_id: Some(tool_use_id), ..Message::new(Role::Tool, said) });
             }
             (Block::Thinking {} | Block::RedactedThinking {}, WireRole::Assistant) => {}
-            _ => return Err(ApiError::field("messages", "only text, tools' calls and their results are taken here")),
+            _ => return Err(ApiError::field("messages", "only text, images, tools' calls and their results are taken here")),
         }
     }
-    if !texts.is_empty() || !calls.is_empty() {
-        messages.push(Message { tool_calls: calls, ..Message::new(role, texts.join("\n")) });
+    if !texts.is_empty() || !images.is_empty() || !calls.is_empty() {
+        messages.push(Message { images, tool_calls: calls, ..Message::new(role, texts.join("\n")) });
     }
     Ok(())
+}
+
+fn image(source: ImageSource) -> Result<Image, ApiError> {
+    let url = match source {
+        ImageSource::Base64 { media_type, data } => format!("data:{media_type};base64,{data}"),
+        ImageSource::Other => return Err(ApiError::field("messages", ImageError::Elsewhere)),
+    };
+    Image::from_data_url(&url).map_err(|error| ApiError::field("messages", error))
 }
 
 fn text_of(field: &str, content: Content) -> Result<String, ApiError> {

@@ -7,6 +7,7 @@
 mod atom;
 mod check;
 mod find;
+mod hide;
 mod lexicon;
 mod name;
 mod normal;
@@ -18,6 +19,7 @@ mod stream;
 mod unmask;
 
 pub use find::{Checked, Finding, Kinds, Masker};
+pub use hide::{Hidden, Hiding, Maskers};
 pub use pack::{PackError, Packs};
 pub use stand_in::{STAND_IN_BYTES_MAX, STAND_INS_MAX, StandIns};
 pub use stream::{Bounds, MaskError, Masked, StreamMasker};

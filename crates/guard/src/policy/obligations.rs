@@ -54,6 +54,15 @@ pub enum Marking {
     Visible,
 }
 
+impl fmt::Display for Marking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Metadata => "metadata",
+            Self::Visible => "visible",
+        })
+    }
+}
+
 impl Obligations {
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {

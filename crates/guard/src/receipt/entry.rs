@@ -6,6 +6,8 @@ use base::{ContentHash, CorpusId, Country, DocumentId, Label, Principal, Receipt
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::Obligations;
+
 /// Bytes of a leaf (C2SP tlog-tiles writes its length in 16 bits).
 pub(crate) const LEAF_BYTES_MAX: usize = 65_535;
 
@@ -179,9 +181,10 @@ pub struct Receipt {
     /// The policies that said yes or no.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub decided_by: Vec<String>,
-    /// The obligations that were done.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub obligations: Vec<String>,
+    /// The obligations that came with the permit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<Object>)]
+    pub obligations: Option<Obligations>,
     /// How often each kind of personal data was masked.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub masked: BTreeMap<String, u32>,
@@ -215,7 +218,7 @@ impl Receipt {
             documents: Vec::new(),
             policy: None,
             decided_by: Vec::new(),
-            obligations: Vec::new(),
+            obligations: None,
             masked: BTreeMap::new(),
             usage: Usage::default(),
             question: None,

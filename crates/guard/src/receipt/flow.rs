@@ -1,5 +1,6 @@
 //! One flow: begun before anything is looked at, closed exactly once on every way out.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base::{Principal, ReceiptId};
@@ -98,11 +99,20 @@ impl Flow {
     ///
     /// # Errors
     /// [`Refusal::Unrecorded`]; then nothing may go.
-    pub async fn leave(&self, permit: &EgressPermit, engine: Used) -> Result<(), Refusal> {
+    pub async fn leave(
+        &self,
+        permit: &EgressPermit,
+        engine: Used,
+        masked: &BTreeMap<String, u32>,
+    ) -> Result<(), Refusal> {
         let mut intent = None;
         self.note(|receipt| {
             receipt.label = Some(permit.label().clone());
             receipt.engine = Some(engine.clone());
+            receipt.policy = Some(permit.policy_version());
+            receipt.decided_by = permit.policies().to_vec();
+            receipt.obligations = Some(permit.obligations().clone()).filter(|obligations| !obligations.is_empty());
+            receipt.masked.clone_from(masked);
             if engine.outside {
                 intent = Some(Intent {
                     id: receipt.id,

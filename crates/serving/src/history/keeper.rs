@@ -222,7 +222,7 @@ impl Drop for Keeper {
 
 /// A reply that is kept as the turn that was begun.
 pub(crate) fn keep(history: Arc<History>, turn: OpenTurn, begun: Instant, inner: ReplyStream) -> ReplyStream {
-    let stamp = inner.stamp();
+    let stamp = inner.stamp().clone();
     let keeper = Keeper { history, turn, begun, kept: Kept::default(), inner, end: None, written: false };
     let events = stream::unfold(keeper, |mut keeper| async move { keeper.next().await.map(|event| (event, keeper)) });
     ReplyStream::new(stamp, events)

@@ -3,7 +3,7 @@
 use base::ConversationId;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use serving::{ChatCall, Message, Place, Role, Tool, ToolCall, ToolChoice, Tools};
+use serving::{ChatCall, Image, Message, Place, Role, Tool, ToolCall, ToolChoice, Tools};
 
 use crate::error::ApiError;
 use crate::openai::choices::{choices, seed_of};
@@ -114,8 +114,16 @@ enum Part {
     Refusal {
         refusal: String,
     },
+    ImageUrl {
+        image_url: ImageUrl,
+    },
     #[serde(other)]
     Other,
+}
+
+#[derive(Debug, Deserialize)]
+struct ImageUrl {
+    url: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -240,24 +248,35 @@ fn message(message: WireMessage) -> Result<Message, ApiError> {
         name: call.function.name,
         arguments: call.function.arguments,
     });
+    let (content, images) = message.content.map_or(Ok(Default::default()), content)?;
     Ok(Message {
         role,
-        content: message.content.map_or(Ok(String::new()), content)?,
+        content,
+        images,
         tool_calls: calls.collect(),
         tool_call_id: message.tool_call_id,
     })
 }
 
-fn content(content: Content) -> Result<String, ApiError> {
+fn content(content: Content) -> Result<(String, Vec<Image>), ApiError> {
     let parts = match content {
-        Content::Text(text) => return Ok(text),
+        Content::Text(text) => return Ok((text, Vec::new())),
         Content::Parts(parts) => parts,
     };
-    let texts = parts.into_iter().map(|part| match part {
-        Part::Text { text } | Part::Refusal { refusal: text } => Ok(text),
-        Part::Other => Err(ApiError::field("messages", "only parts of the type `text` are taken here")),
-    });
-    Ok(texts.collect::<Result<Vec<_>, _>>()?.join("\n"))
+    let (mut texts, mut images) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Part::Text { text } | Part::Refusal { refusal: text } => texts.push(text),
+            Part::ImageUrl { image_url } => {
+                let image = Image::from_data_url(&image_url.url);
+                images.push(image.map_err(|error| ApiError::field("messages", error))?);
+            }
+            Part::Other => {
+                return Err(ApiError::field("messages", "only parts of the types `text` and `image_url` are taken here"));
+            }
+        }
+    }
+    Ok((texts.join("\n"), images))
 }
 
 fn tools(offered: Vec<WireTool>, choice: Option<WireChoice>, parallel: Option<bool>) -> Result<Tools, ApiError> {

@@ -52,7 +52,7 @@ pub(crate) async fn create(
     let call = asked.call.take().ok_or(ApiError::Internal)?;
     let records = asked.search.as_ref().map(|search| search.records.clone());
     let reply = app.serving.respond(&principal, call, droppable, records, &mut basis).await?;
-    let stamped = Stamped::one(reply.stamp());
+    let stamped = Stamped::one(reply.stamp().clone());
     let (streamed, unknown) = (asked.streamed, std::mem::take(&mut asked.unknown));
     let going = Going::new(app, principal, asked, basis, reply);
     if streamed {
