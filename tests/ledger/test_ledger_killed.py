@@ -23,11 +23,11 @@ def test_killed_at_any_moment_every_acknowledged_entry_is_there(trial: Trial, su
     said = place / "said"
     cut_short = 0
     for run in range(KILLS):
-        words = ["append", "--callers", "8", "--print", "--tag", f"run {run}"]
+        words = ["append", "--callers", "4", "--print", "--tag", f"run {run}"]
         with open(said, "wb") as out:
             process = subprocess.Popen(trial.command(*words, publish_ms=chance.choice([1, 20, 200])), stdout=out)
             # From the first moments, in which it opens the log, to well into its work.
-            time.sleep(chance.choice([0.01, 0.05, 0.3]) * chance.random())
+            time.sleep(chance.choice([0.01, 0.05, 0.2]) * chance.random())
             cut_short += process.poll() is None
             process.kill()
             process.wait()

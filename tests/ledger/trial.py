@@ -11,6 +11,8 @@ from house import program
 
 SECRET = "07" * 32
 COMMAND_MAX_S = 120
+# Messages without backtraces, which take seconds to make.
+PLAIN = {**os.environ, "RUST_BACKTRACE": "0"}
 SUMDB = Path(__file__).resolve().parent / "sumdb" / "main.go"
 GOCODE = Path("/usr/share/gocode")
 
@@ -40,7 +42,7 @@ class Trial:
         return [str(word) for word in (tool(), *owner, *words)]
 
     def run(self, *words: str | Path, **options) -> subprocess.CompletedProcess:
-        return subprocess.run(self.command(*words), capture_output=True, timeout=COMMAND_MAX_S, **options)
+        return subprocess.run(self.command(*words), capture_output=True, timeout=COMMAND_MAX_S, env=PLAIN, **options)
 
     def __call__(self, *words: str | Path, **options) -> str:
         """Runs a command that must succeed."""
