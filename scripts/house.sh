@@ -45,11 +45,15 @@ missing_packages() {
   has ip || [ -x /sbin/ip ] || echo iproute2
 }
 
-# The same for what only the tests need: what runs on Node, and a browser for the console.
+# The same for what only the tests need: what runs on Node, a browser for the console, and for the ledger Go's own verifier
+# and failing calls.
 missing_test_packages() {
   has node || echo nodejs
   has npm || echo npm
   has chromium || echo chromium
+  has strace || echo strace
+  has go || echo golang-go
+  [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || echo golang-golang-x-mod-dev
 }
 
 # With the names of further lists.

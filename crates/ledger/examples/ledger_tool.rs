@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ledger_tool --dir DIR --memory FILE --secret HEX append --count 70000 --callers 64
-//! ledger_tool --dir DIR --memory FILE --secret HEX append-forever --callers 8 --tag run1    (until it is killed)
+//! ledger_tool --dir DIR --memory FILE --secret HEX append --callers 8 --print     (until it is killed)
 //! ledger_tool --dir DIR --key VKEY verify --older FILE
 //! ledger_tool --dir DIR --key VKEY prove 17
 //! ```
@@ -55,22 +55,22 @@ struct Arguments {
 enum Command {
     /// Prints the public key.
     Key,
-    /// Appends entries, publishes, and prints the number of entries.
+    /// Appends entries, publishes, and prints the number of entries in the log.
     Append {
+        /// How many; without it, until the process is killed.
         #[arg(long)]
-        count: u64,
+        count: Option<u64>,
         #[arg(long, default_value_t = 1)]
         callers: u64,
         /// The least bytes of an entry.
         #[arg(long, default_value_t = 0)]
         bytes: usize,
-    },
-    /// Appends until it is killed, and prints index and leaf hash of each entry that was acknowledged.
-    AppendForever {
-        #[arg(long, default_value_t = 8)]
-        callers: u64,
-        #[arg(long)]
+        /// What each entry begins with.
+        #[arg(long, default_value = "entry")]
         tag: String,
+        /// Prints index and leaf hash of each entry that was acknowledged.
+        #[arg(long)]
+        print: bool,
     },
     /// Verifies the whole folder with the public key.
     Verify {
@@ -103,8 +103,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.command {
         Command::Key => println!("{}", key(&arguments)?),
-        Command::Append { count, callers, bytes } => append(&open(&arguments)?, *count, *callers, *bytes)?,
-        Command::AppendForever { callers, tag } => append_forever(&open(&arguments)?, *callers, tag)?,
+        command @ Command::Append { .. } => append(&open(&arguments)?, command)?,
         Command::Verify { older, each: false } => {
             let older = older.as_ref().map(std::fs::read).transpose()?;
             let checkpoint = ledger::verify(&arguments.dir, &key(&arguments)?, older.as_deref())?;
@@ -180,39 +179,28 @@ fn open(arguments: &Arguments) -> Result<Ledger> {
     Ok(Ledger::open(&arguments.dir, &arguments.origin, signer, Box::new(memory), options)?)
 }
 
-fn append(ledger: &Ledger, count: u64, callers: u64, bytes: usize) -> Result<()> {
+fn append(ledger: &Ledger, command: &Command) -> Result<()> {
+    let Command::Append { count, callers, bytes, tag, print } = command else { return Ok(()) };
     let next = AtomicU64::new(0);
     let call = || -> Result<()> {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count {
+            if count.is_some_and(|count| number >= count) {
                 return Ok(());
             }
-            ledger.append_blocking(format!("entry {number:<bytes$}").into_bytes())?;
+            let appended = ledger.append_blocking(format!("{tag} {number:<bytes$}").into_bytes())?;
+            if *print {
+                // One write for each line, so that a kill leaves no half of one behind that counts.
+                std::io::stdout().write_all(format!("{} {}\n", appended.index, appended.leaf).as_bytes())?;
+            }
         }
     };
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..callers).map(|_| scope.spawn(call)).collect();
+        let threads: Vec<_> = (0..*callers).map(|_| scope.spawn(call)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a caller panicked")))
     })?;
-    println!("{} entries", ledger.close()?.size());
+    writeln!(std::io::stdout(), "{} entries", ledger.close()?.size())?;
     Ok(())
-}
-
-fn append_forever(ledger: &Ledger, callers: u64, tag: &str) -> Result<()> {
-    let call = |caller: u64| -> Result<()> {
-        for number in 0_u64.. {
-            let entry = format!("{tag} {caller} {number}").into_bytes();
-            let appended = ledger.append_blocking(entry)?;
-            // One write for each line, so that a kill leaves no half of one behind that counts.
-            std::io::stdout().write_all(format!("{} {}\n", appended.index, appended.leaf).as_bytes())?;
-        }
-        Ok(())
-    };
-    thread::scope(|scope| {
-        let threads: Vec<_> = (0..callers).map(|caller| scope.spawn(move || call(caller))).collect();
-        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| bail!("a caller panicked")))
-    })
 }
 
 /// HTTP as little as a witness on the same machine needs.

@@ -28,7 +28,7 @@ pub enum ReadError {
         dir: PathBuf,
     },
     /// The checkpoint is not one that this log signed.
-    #[error(transparent)]
+    #[error("the checkpoint: {0}")]
     Checkpoint(#[from] CheckpointError),
     /// The log has no such entry, as far as it is published.
     #[error("the log has {size} entries, and no entry {index}")]

@@ -18,6 +18,7 @@ use crate::log::{CHECKPOINT, Log, ReadError};
 use crate::memory::{Memory, MemoryError};
 use crate::note::{KeyKind, NOTE_BYTES_MAX, NoteError, VerifierKey};
 use crate::objects;
+use crate::paths::Subtrees;
 use crate::publisher::{PublishError, Publisher};
 use crate::signer::Signer;
 use crate::tile::push_entry;
@@ -223,14 +224,15 @@ fn unpublished<'a>(
         return Err(OpenError::Journal { what });
     }
     let (published, rest) = recovered.entries.split_at((size - recovered.first) as usize);
+    let mut tiles = log.map(Log::tiles);
     for (entry, index) in published.iter().zip(recovered.first..) {
-        let leaf = log.map(|log| {
-            log.tiles().hashes(0, index / TILE_WIDTH as u64).map(|leaves| leaves[index as usize % TILE_WIDTH])
-        });
-        if leaf.transpose()? != Some(leaf_hash(entry)) {
-            return Err(OpenError::Journal {
-                what: format!("entry {index} of the journal is not the one that was signed"),
-            });
+        let signed = match &mut tiles {
+            Some(tiles) => Some(tiles.subtree(0, index)?),
+            None => None,
+        };
+        if signed != Some(leaf_hash(entry)) {
+            let what = format!("entry {index} of the journal is not the one that was signed");
+            return Err(OpenError::Journal { what });
         }
     }
     Ok(rest.iter().map(|entry| (entry.as_slice(), leaf_hash(entry))).collect())

@@ -129,12 +129,11 @@ fn check_journal(log: &Log, first: u64, entries: &[Vec<u8>], remembered: Option<
         return Err(OpenError::Journal { what }.into());
     }
     let (published, waiting) = entries.split_at((size - first) as usize);
-    for (index, entry) in (first..).zip(published) {
-        if log.entry(index)? != *entry {
-            return Err(OpenError::Journal {
-                what: format!("entry {index} of the journal is not the one that was signed"),
-            }
-            .into());
+    for (signed, entry) in log.entries_from(first).zip(published) {
+        let (index, signed) = signed?;
+        if signed != *entry {
+            let what = format!("entry {index} of the journal is not the one that was signed");
+            return Err(OpenError::Journal { what }.into());
         }
     }
     let Some(remembered) = remembered else { return Ok(waiting.len() as u64) };

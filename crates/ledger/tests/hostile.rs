@@ -80,7 +80,13 @@ fn missing_short_and_long_files_are_found() {
                 Some(broken) => fs::write(&path, broken).unwrap(),
             }
             let error = verify(&place.dir, &key, None).unwrap_err().to_string();
-            assert!(error.contains("log") || error.contains("damaged") || error.contains("more than"), "{error}");
+            assert!(
+                error.contains("no log is in")
+                    || error.contains("the checkpoint")
+                    || error.contains("damaged")
+                    || error.contains("more than"),
+                "{error}"
+            );
             serves_nothing_wrong(&place, &key);
             fs::write(&path, &bytes).unwrap();
         }

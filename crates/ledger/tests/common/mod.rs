@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ledger::{Ed25519Signer, FileMemory, Ledger, Options};
+use ledger::{Appended, Ed25519Signer, FileMemory, Ledger, Options, Waiting};
 
 pub const ORIGIN: &str = "ledger.example/test";
 
@@ -35,14 +35,15 @@ impl Place {
         for index in ledger.size()..to {
             waiting.push(ledger.append(entry(index)).unwrap());
             if waiting.len() == 512 {
-                waiting.drain(..).for_each(|waiting| drop(waiting.wait().unwrap()));
+                wait(waiting.drain(..));
             }
         }
-        waiting.into_iter().for_each(|waiting| drop(waiting.wait().unwrap()));
+        wait(waiting.drain(..));
         assert_eq!(ledger.publish().wait().unwrap().size(), to);
     }
 
     /// Every file that the log shows to others.
+    #[allow(dead_code, reason = "the witness's tests look at none")]
     pub fn files(&self) -> Vec<PathBuf> {
         let mut found = vec![self.dir.join("checkpoint")];
         let mut folders = vec![self.dir.join("tile")];
@@ -54,6 +55,12 @@ impl Place {
         }
         found.sort();
         found
+    }
+}
+
+fn wait(waiting: impl Iterator<Item = Waiting<Appended>>) {
+    for waiting in waiting {
+        waiting.wait().unwrap();
     }
 }
 
