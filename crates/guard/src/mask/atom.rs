@@ -21,6 +21,10 @@ pub(super) struct Atom {
     pub(super) span: Range<usize>,
     /// Whether anything in it may have to be hidden.
     pub(super) hot: bool,
+    /// Whether there may be a name in it.
+    pub(super) named: bool,
+    /// Whether there may be a number written in words in it.
+    pub(super) worded: bool,
     /// Whether it was cut because it became too long.
     pub(super) cut: bool,
 }
@@ -32,6 +36,8 @@ pub(super) struct Cutter {
     at: usize,
     seen: usize,
     hot: bool,
+    named: bool,
+    worded: bool,
     reach: u8,
     key: bool,
     room: Normal,
@@ -89,6 +95,8 @@ impl Cutter {
             self.key = !token.contains("-----END");
         }
         let heat = if is_odd(token) { lexicon.heat(read(token, &mut self.room).text) } else { lexicon.heat(token) };
+        self.named |= heat.named;
+        self.worded |= heat.worded;
         if heat.hot {
             self.hot = true;
             self.reach = self.reach.saturating_sub(1).max(heat.reach);
@@ -110,15 +118,16 @@ impl Cutter {
     fn force(&mut self, text: &str) -> Atom {
         if self.at == self.start {
             self.at = text.floor_char_boundary(self.start + self.bytes_max());
-            self.hot = true;
+            (self.hot, self.named, self.worded) = (true, true, true);
         }
         self.seen = self.at;
         self.finish(true)
     }
 
     fn finish(&mut self, cut: bool) -> Atom {
-        let atom = Atom { span: self.start..self.at, hot: self.hot, cut };
-        (self.start, self.hot, self.reach, self.key) = (self.at, false, 0, false);
+        let atom = Atom { span: self.start..self.at, hot: self.hot, named: self.named, worded: self.worded, cut };
+        (self.start, self.hot, self.named, self.worded) = (self.at, false, false, false);
+        (self.reach, self.key) = (0, false);
         atom
     }
 }

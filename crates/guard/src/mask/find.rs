@@ -13,12 +13,14 @@ use super::name::names;
 use super::normal::{Normal, View, read};
 use super::number::{Form, Unit, digits, may_begin, runs};
 use super::pack::{PackError, Packs};
-use super::rules::{Kind, Patterns, Rule, characters, compile};
+use super::rules::{Kind, Patterns, Rule, Triggers, characters, compile};
 
 /// How sure a finding must be to be reported.
 const ENOUGH: f32 = 0.5;
 /// Bytes of source before an atom in which context words count.
 pub(super) const BEFORE_BYTES: usize = 160;
+/// How sure a name must be to be hidden wherever it stands again.
+const SURE: f32 = 0.6;
 /// Names that one text remembers.
 const NAMES_MAX: usize = 2_000;
 /// How much of a number is hidden on each side of a cut that went through it.
@@ -70,6 +72,8 @@ pub struct Finding {
 pub struct Masker {
     pub(super) kinds: Vec<Kind>,
     lexicon: Lexicon,
+    triggers: Triggers,
+    rules: usize,
 }
 
 /// A finding on its way: the kind by its place, and the value in the form in which equal values are equal.
@@ -92,6 +96,7 @@ pub(super) struct Memory {
     normal: Normal,
     left: Normal,
     units: Vec<Unit>,
+    marks: Vec<bool>,
 }
 
 impl Masker {
@@ -114,7 +119,9 @@ impl Masker {
             };
             compiled.extend(compile(pack, wanted)?);
         }
-        Ok(Self { kinds: compiled, lexicon: Lexicon::new(&packs.packs.iter().collect::<Vec<_>>())? })
+        let lexicon = Lexicon::new(&packs.packs.iter().collect::<Vec<_>>())?;
+        let (triggers, rules) = (Triggers::new(&compiled)?, compiled.iter().map(|kind| kind.rules.len()).sum());
+        Ok(Self { kinds: compiled, lexicon, triggers, rules })
     }
 
     /// Everything that would be hidden, in the order of the text. Takes time linear in the text's length.
@@ -151,16 +158,20 @@ impl Masker {
             hits: Vec::new(),
         };
         let view = read(source, &mut memory.normal);
-        search.numbers(view, &mut memory.units);
-        search.expressions(view);
-        search.names(view, &memory.known);
+        let digits = view.text.bytes().filter(u8::is_ascii_digit).count();
+        search.numbers(view, digits, atom.worded, &mut memory.units);
+        search.expressions(view, digits, &mut memory.marks);
+        if atom.named {
+            search.names(view, &memory.known);
+        }
         let mut found = search.hits;
         if atom.cut || carried.is_some() {
             self.hide_at_cuts(source, atom.cut, carried, &mut found);
         }
         let mut found = joined(source, found);
         for hit in &mut found {
-            if self.is_name(hit.kind) && memory.known.len() < NAMES_MAX {
+            let sure = hit.confidence >= SURE && hit.key.chars().count() > 2;
+            if sure && memory.known.len() < NAMES_MAX && self.is_name(hit.kind) {
                 memory.known.insert(hit.key.clone());
             }
             hit.span = hit.span.start + atom.span.start..hit.span.end + atom.span.start;
@@ -209,16 +220,11 @@ impl Search<'_> {
         self.masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)))
     }
 
-    fn numbers(&mut self, view: View<'_>, units: &mut Vec<Unit>) {
-        let (mut plain, mut words) = (0, 0);
-        for c in view.text.chars() {
-            plain += usize::from(c.is_ascii_digit());
-            words += usize::from(c >= '\u{3000}' && figure(c).is_some());
-        }
-        if plain >= 3 {
+    fn numbers(&mut self, view: View<'_>, digits: usize, worded: bool, units: &mut Vec<Unit>) {
+        if digits >= 3 {
             runs(view.text, false, units, |run| self.run(view, run));
         }
-        if words >= 3 && words + plain >= 8 {
+        if worded {
             runs(view.text, true, units, |run| {
                 if run.iter().filter(|unit| unit.is_word()).count() >= 2 {
                     self.run(view, run);
@@ -275,26 +281,26 @@ impl Search<'_> {
         }
     }
 
-    fn expressions(&mut self, view: View<'_>) {
+    fn expressions(&mut self, view: View<'_>, digits: usize, marks: &mut Vec<bool>) {
         let set = characters(view.text);
         let masker = self.masker;
-        for (kind, one) in masker.kinds.iter().enumerate() {
-            for rule in &one.rules {
-                let Patterns::Text(expressions) = &rule.patterns else { continue };
-                if !rule.may_match(set) {
-                    continue;
-                }
-                for expression in expressions {
-                    if expression.captures_len() == 1 {
-                        for found in expression.find_iter(view.text) {
-                            self.expression(view, kind, rule, found.range());
-                        }
-                    } else {
-                        for captures in expression.captures_iter(view.text) {
-                            if let Some(found) = captures.name("v").or_else(|| captures.get(0)) {
-                                self.expression(view, kind, rule, found.range());
-                            }
-                        }
+        let rules = || masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
+        let may_match = |rule: &Rule| matches!(rule.patterns, Patterns::Text(_)) && rule.may_match(set, digits);
+        if !rules().any(|(_, rule)| may_match(rule)) {
+            return;
+        }
+        marks.clear();
+        marks.resize(masker.rules, false);
+        masker.triggers.mark(view.text, marks);
+        for ((kind, rule), triggered) in rules().zip(marks.iter()) {
+            let Patterns::Text(expressions) = &rule.patterns else { continue };
+            if !may_match(rule) || !(rule.triggers.is_empty() || *triggered) {
+                continue;
+            }
+            for expression in expressions.iter().filter(|expression| expression.is_match(view.text)) {
+                for captures in expression.captures_iter(view.text) {
+                    if let Some(found) = captures.name("v").or_else(|| captures.get(0)) {
+                        self.expression(view, kind, rule, found.range());
                     }
                 }
             }

@@ -11,6 +11,8 @@ use super::pack::{Pack, PackError, invalid};
 pub(super) const SURNAME: u8 = 1;
 /// A syllable that given names have.
 pub(super) const GIVEN: u8 = 2;
+/// The first syllable of a family name of two.
+pub(super) const DOUBLE: u8 = 8;
 /// A syllable that is the name of a digit.
 pub(super) const FIGURE: u8 = 4;
 
@@ -36,6 +38,10 @@ pub(super) struct Heat {
     pub(super) hot: bool,
     /// So many tokens after it must be looked at together with it.
     pub(super) reach: u8,
+    /// It may be a name, or announce one.
+    pub(super) named: bool,
+    /// It may be part of a number written in words.
+    pub(super) worded: bool,
 }
 
 /// The word lists, ready to be asked.
@@ -48,6 +54,8 @@ pub(super) struct Lexicon {
     honorifics: HashSet<String>,
     particles: HashSet<String>,
     not_names: HashSet<String>,
+    relations: HashSet<String>,
+    departments: Vec<String>,
 }
 
 impl Lexicon {
@@ -60,7 +68,11 @@ impl Lexicon {
         for surname in of("surname") {
             match syllable(&surname) {
                 Some((index, length)) if length == surname.len() => syllables[index] |= SURNAME,
-                _ => doubles.push(surname),
+                Some((index, _)) => {
+                    syllables[index] |= DOUBLE;
+                    doubles.push(surname);
+                }
+                None => {}
             }
         }
         for given in of("given") {
@@ -94,6 +106,8 @@ impl Lexicon {
             honorifics: honorifics.into_iter().collect(),
             particles: particles.into_iter().collect(),
             not_names: of("not_a_name").into_iter().collect(),
+            relations: of("relation").into_iter().collect(),
+            departments: of("department").into_iter().collect(),
         })
     }
 
@@ -125,32 +139,44 @@ impl Lexicon {
         self.not_names.contains(text)
     }
 
+    /// Whether a word stands right before the name of somebody who is meant (동생, 저는).
+    pub(super) fn is_relation(&self, text: &str) -> bool {
+        self.relations.contains(text)
+    }
+
+    /// Whether a word is a department's name.
+    pub(super) fn is_department(&self, text: &str) -> bool {
+        self.departments.iter().any(|end| text.len() > end.len() && text.ends_with(end.as_str()))
+    }
+
     /// How a token (normalised, without the white space behind it) bears on the cut.
     pub(super) fn heat(&self, token: &str) -> Heat {
-        let mut reach = self.heat_of_characters(token);
+        let mut heat = self.heat_of_characters(token);
         for (_, _, class) in self.words(token) {
-            let more = match class {
+            heat.raise(match class {
                 Class::Label | Class::Region => 4,
                 Class::Title => 2,
                 Class::Filler => 1,
-            };
-            reach = Some(reach.map_or(more, |reach| reach.max(more)));
+            });
+            heat.named |= class == Class::Label;
         }
-        Heat { hot: reach.is_some(), reach: reach.unwrap_or(0) }
+        heat
     }
 
-    fn heat_of_characters(&self, token: &str) -> Option<u8> {
+    fn heat_of_characters(&self, token: &str) -> Heat {
         let bytes = token.as_bytes();
-        let mut reach: Option<u8> = None;
-        let mut raise = |to: u8| reach = Some(reach.map_or(to, |reach| reach.max(to)));
+        let mut heat = Heat::default();
         let (mut at, mut run, mut before, mut figures) = (0, 0_usize, 0_u8, 0_u8);
         while at < bytes.len() {
             let byte = bytes[at];
             if byte < 0x80 {
                 match byte {
-                    b'0'..=b'9' => raise(3),
-                    b'A'..=b'Z' | b'a'..=b'z' | b'@' | b'_' | b'-' | b'(' => raise(1),
-                    b'[' => raise(2),
+                    b'0'..=b'9' => {
+                        heat.raise(3);
+                        heat.worded |= figures > 0;
+                    }
+                    b'A'..=b'Z' | b'a'..=b'z' | b'@' | b'_' | b'-' | b'(' => heat.raise(1),
+                    b'[' => heat.raise(2),
                     _ => {}
                 }
                 (at, run, figures) = (at + 1, 0, 0);
@@ -158,26 +184,42 @@ impl Lexicon {
             }
             let Some((flags, length)) = self.flags(&token[at..]) else {
                 let c = token[at..].chars().next().unwrap_or_default();
-                if figure(c).is_some() || matches!(c, '〇' | '【' | '〔') {
-                    raise(2);
+                if figure(c).is_some() {
+                    heat.raise(2);
+                    heat.worded = true;
+                } else if matches!(c, '【' | '〔') {
+                    heat.raise(2);
                 }
                 (at, run, figures) = (at + c.len_utf8(), 0, 0);
                 continue;
             };
             if run > 0 && before & SURNAME != 0 && flags & GIVEN != 0 {
-                raise(2);
+                heat.raise(2);
+                heat.named = true;
             }
-            figures = if flags & FIGURE == 0 { 0 } else { figures + 1 };
+            figures = if flags & FIGURE == 0 { 0 } else { figures.saturating_add(1) };
             if figures >= 3 {
-                raise(2);
+                heat.raise(2);
+                heat.worded = true;
             }
             (at, run, before) = (at + length, run + 1, flags);
         }
         // One syllable alone may be part of a name or a number written apart; 테헤란로 may be followed by a number.
-        if run == 1 || token.ends_with('로') || token.ends_with('길') {
-            raise(1);
+        if run == 1 {
+            heat.raise(1);
+            heat.named |= before & SURNAME != 0;
+            heat.worded |= before & FIGURE != 0;
+        } else if token.ends_with('로') || token.ends_with('길') {
+            heat.raise(1);
         }
-        reach
+        heat
+    }
+}
+
+impl Heat {
+    fn raise(&mut self, reach: u8) {
+        self.hot = true;
+        self.reach = self.reach.max(reach);
     }
 }
 

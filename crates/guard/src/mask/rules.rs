@@ -1,5 +1,8 @@
 //! The rules of the kinds in use, compiled: templates, expressions, what must stand near.
 
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
 
 use super::check::{Check, Verdict, named};
@@ -25,6 +28,8 @@ pub(super) struct Rule {
     context: Vec<String>,
     window: usize,
     needs: Vec<u128>,
+    digits_min: usize,
+    pub(super) triggers: Vec<String>,
     confidence: Confidence,
 }
 
@@ -40,9 +45,9 @@ impl Rule {
         self.check.map(|check| check(value))
     }
 
-    /// Whether an atom with these ASCII characters may have a match.
-    pub(super) fn may_match(&self, characters: u128) -> bool {
-        self.needs.iter().all(|set| characters & set != 0)
+    /// Whether an atom with these ASCII characters and so many digits may have a match.
+    pub(super) fn may_match(&self, characters: u128, digits: usize) -> bool {
+        digits >= self.digits_min && self.needs.iter().all(|set| characters & set != 0)
     }
 
     /// How sure a match makes us; none where it cannot be one.
@@ -94,6 +99,8 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
         context: spec.context.clone(),
         window: spec.window,
         needs,
+        digits_min: spec.digits_min,
+        triggers: spec.triggers.iter().flat_map(|word| listed(pack, word)).collect(),
         confidence: spec.confidence,
     })
 }
@@ -101,6 +108,44 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
 /// The ASCII characters of a text, as bits.
 pub(super) fn characters(text: &str) -> u128 {
     text.bytes().filter(u8::is_ascii).fold(0, |set, byte| set | 1 << byte)
+}
+
+/// The words that one entry of a list of triggers means.
+fn listed(pack: &Pack, word: &str) -> Vec<String> {
+    let role = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+    role.and_then(|role| pack.words.get(role)).cloned().unwrap_or_else(|| vec![word.to_owned()])
+}
+
+/// Knows which rules have one of their triggers in a text.
+#[derive(Debug)]
+pub(super) struct Triggers {
+    matcher: Option<AhoCorasick>,
+    rules: Vec<Vec<usize>>,
+}
+
+impl Triggers {
+    pub(super) fn new(kinds: &[Kind]) -> Result<Self, PackError> {
+        let mut words: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, rule) in kinds.iter().flat_map(|kind| &kind.rules).enumerate() {
+            for word in &rule.triggers {
+                words.entry(word).or_default().push(place);
+            }
+        }
+        let matcher = (!words.is_empty()).then(|| {
+            AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA)).build(words.keys())
+        });
+        let matcher = matcher.transpose().map_err(|error| invalid("triggers", error.to_string()))?;
+        Ok(Self { matcher, rules: words.into_values().collect() })
+    }
+
+    /// Marks the rules (by their place among all rules of all kinds) that are triggered.
+    pub(super) fn mark(&self, text: &str, marks: &mut [bool]) {
+        for found in self.matcher.iter().flat_map(|matcher| matcher.find_overlapping_iter(text)) {
+            for rule in &self.rules[found.pattern().as_usize()] {
+                marks[*rule] = true;
+            }
+        }
+    }
 }
 
 /// Compiles an expression; `{region}` stands for any word of the pack's list of that name.
