@@ -11,6 +11,8 @@ use super::normal::{Normal, is_odd, read};
 
 /// The longest atom, and therefore the most that a stream holds back.
 pub(super) const ATOM_BYTES_MAX: usize = 4 << 10;
+/// How far back a better place for a cut is looked for.
+const CUT_CHARACTERS: usize = 200;
 /// The longest private key between its first and its last line.
 const KEY_BYTES_MAX: usize = 16 << 10;
 
@@ -117,7 +119,7 @@ impl Cutter {
     /// Cuts an atom that is too long: at the last token, or, where one token is too long, inside it.
     fn force(&mut self, text: &str) -> Atom {
         if self.at == self.start {
-            self.at = text.floor_char_boundary(self.start + self.bytes_max());
+            self.at = gentle_cut(text, text.floor_char_boundary(self.start + self.bytes_max()));
             (self.hot, self.named, self.worded) = (true, true, true);
         }
         self.seen = self.at;
@@ -130,6 +132,14 @@ impl Cutter {
         (self.reach, self.key) = (0, false);
         atom
     }
+}
+
+/// Where a token that is too long is cut: behind one of its last letters that no number and no key has, if there is one.
+fn gentle_cut(text: &str, most: usize) -> usize {
+    let behind = text[..most].char_indices().rev().take(CUT_CHARACTERS);
+    let letter = |c: char| c.is_alphabetic() && !c.is_ascii() && super::lexicon::figure(c).is_none();
+    let mut letters = behind.filter(|(_, c)| letter(*c));
+    letters.next().map_or(most, |(at, c)| at + c.len_utf8())
 }
 
 fn is_space(byte: u8) -> bool {

@@ -23,8 +23,8 @@ pub(super) const BEFORE_BYTES: usize = 160;
 const SURE: f32 = 0.6;
 /// Names that one text remembers.
 const NAMES_MAX: usize = 2_000;
-/// How much of a number is hidden on each side of a cut that went through it.
-const CUT_DIGITS: usize = 40;
+/// How much is hidden on each side of a cut that went through something.
+const CUT_CHARACTERS: usize = 64;
 
 /// Which kinds are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,7 +119,8 @@ impl Masker {
             };
             compiled.extend(compile(pack, wanted)?);
         }
-        let lexicon = Lexicon::new(&packs.packs.iter().collect::<Vec<_>>())?;
+        let triggers = compiled.iter().flat_map(|kind| &kind.rules).flat_map(|rule| &rule.triggers).map(String::as_str);
+        let lexicon = Lexicon::new(&packs.packs.iter().collect::<Vec<_>>(), triggers)?;
         let (triggers, rules) = (Triggers::new(&compiled)?, compiled.iter().map(|kind| kind.rules.len()).sum());
         Ok(Self { kinds: compiled, lexicon, triggers, rules })
     }
@@ -188,23 +189,31 @@ impl Masker {
 
     /// At a cut through something that has no end, what touches the cut is hidden rather than let through.
     fn hide_at_cuts(&self, source: &str, cut: bool, carried: Option<usize>, found: &mut Vec<Hit>) {
+        let mut hide = |kind: usize, span: Range<usize>| {
+            let key = source[span.clone()].to_owned();
+            found.push(Hit { kind, span, confidence: ENOUGH, check: Checked::None, key });
+        };
         if let Some(kind) = carried {
-            let end = source.find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | ',' | '}')).unwrap_or(source.len());
-            if end > 0 {
-                found.push(Hit { kind, span: 0..end, confidence: ENOUGH, check: Checked::None, key: source[..end].to_owned() });
+            let length = touching(source.chars());
+            if length > 0 {
+                hide(kind, 0..length);
             }
         }
-        let figure = |c: char| c.is_numeric() || figure(c).is_some() || matches!(c, ' ' | '-' | '.' | '\n');
-        let start = source.char_indices().rev().take(CUT_DIGITS).take_while(|(_, c)| figure(*c)).last().map_or(source.len(), |(at, _)| at);
-        let numeric = self.kinds.iter().position(|kind| kind.rules.iter().any(|rule| matches!(rule.patterns, Patterns::Digits(_))));
-        if let Some(kind) = numeric
-            && cut
-            && source[start..].chars().filter(|c| c.is_numeric() || super::lexicon::figure(*c).is_some()).count() >= 4
-        {
-            let key = source[start..].to_owned();
-            found.push(Hit { kind, span: start..source.len(), confidence: ENOUGH, check: Checked::None, key });
+        let length = touching(source.chars().rev());
+        if cut && length >= 4 && !self.kinds.is_empty() {
+            hide(0, source.len() - length..source.len());
         }
     }
+}
+
+/// The bytes of the letters and digits, or of the digits and separators, with which a text begins: at most
+/// [`CUT_CHARACTERS`] of them.
+fn touching(text: impl Iterator<Item = char> + Clone) -> usize {
+    let bytes = |fits: &dyn Fn(char) -> bool| -> usize {
+        text.clone().take(CUT_CHARACTERS).take_while(|c| fits(*c)).map(char::len_utf8).sum()
+    };
+    let digits = bytes(&|c| c.is_numeric() || figure(c).is_some() || matches!(c, ' ' | '-' | '.' | '\n'));
+    digits.max(bytes(&|c| c.is_ascii_graphic() || c.is_numeric()))
 }
 
 /// The search in one atom.

@@ -1,7 +1,7 @@
 //! The word lists of all packs in use, made ready: which syllables a name may have, which words stand beside one, and
 //! which tokens may be part of something that must be hidden.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
@@ -29,6 +29,8 @@ pub(super) enum Class {
     Filler,
     /// 서울특별시: an address may begin.
     Region,
+    /// 사번: a word that some rule looks for; no sign of a name.
+    Trigger,
 }
 
 /// How a token bears on the cut of a text into atoms.
@@ -59,7 +61,7 @@ pub(super) struct Lexicon {
 }
 
 impl Lexicon {
-    pub(super) fn new(packs: &[&Pack]) -> Result<Self, PackError> {
+    pub(super) fn new<'k>(packs: &[&Pack], triggers: impl Iterator<Item = &'k str>) -> Result<Self, PackError> {
         let of = |role: &str| -> BTreeSet<String> {
             packs.iter().filter_map(|pack| pack.words.get(role)).flatten().cloned().collect()
         };
@@ -83,19 +85,20 @@ impl Lexicon {
         for c in ('가'..='힣').filter(|c| figure(*c).is_some()) {
             syllables[c as usize - '가' as usize] |= FIGURE;
         }
-        let (mut words, mut classes) = (Vec::new(), Vec::new());
+        let mut words: BTreeMap<String, Class> = BTreeMap::new();
         let roles = [("label", Class::Label), ("title", Class::Title), ("filler", Class::Filler), ("region", Class::Region)];
         for (role, class) in roles {
             for word in of(role) {
-                if !words.contains(&word) {
-                    words.push(word);
-                    classes.push(class);
-                }
+                words.entry(word).or_insert(class);
             }
         }
+        for trigger in triggers.filter(|word| word.chars().count() > 1 && !word.contains(' ')) {
+            words.entry(trigger.to_owned()).or_insert(Class::Trigger);
+        }
         let matcher = (!words.is_empty()).then(|| {
-            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::DFA)).build(&words)
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::DFA)).build(words.keys())
         });
+        let classes = words.into_values().collect();
         let words = matcher.transpose().map_err(|error| invalid("words", error.to_string()))?;
         let (honorifics, particles) = (of("honorific"), of("particle"));
         Ok(Self {
@@ -113,6 +116,10 @@ impl Lexicon {
 
     /// The words beside names in `text`, left to right: where they are and what they are.
     pub(super) fn words<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize, Class)> + 't {
+        self.all_words(text).filter(|(_, _, class)| *class != Class::Trigger)
+    }
+
+    fn all_words<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize, Class)> + 't {
         let found = self.words.iter().flat_map(move |words| words.find_iter(text));
         found.map(|found| (found.start(), found.end(), self.classes[found.pattern().as_usize()]))
     }
@@ -152,9 +159,10 @@ impl Lexicon {
     /// How a token (normalised, without the white space behind it) bears on the cut.
     pub(super) fn heat(&self, token: &str) -> Heat {
         let mut heat = self.heat_of_characters(token);
-        for (_, _, class) in self.words(token) {
+        for (_, _, class) in self.all_words(token) {
             heat.raise(match class {
                 Class::Label | Class::Region => 4,
+                Class::Trigger => 3,
                 Class::Title => 2,
                 Class::Filler => 1,
             });

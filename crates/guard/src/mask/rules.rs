@@ -6,6 +6,7 @@ use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
 
 use super::check::{Check, Verdict, named};
+use super::normal::{Normal, read};
 use super::number::Template;
 use super::pack::{Confidence, Pack, PackError, RuleSpec, Shape, invalid};
 
@@ -96,11 +97,11 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
     Ok(Rule {
         patterns,
         check: spec.check.as_deref().and_then(named),
-        context: spec.context.clone(),
+        context: spec.context.iter().map(|word| plain(word)).collect(),
         window: spec.window,
         needs,
         digits_min: spec.digits_min,
-        triggers: spec.triggers.iter().flat_map(|word| listed(pack, word)).collect(),
+        triggers: spec.triggers.iter().flat_map(|word| listed(pack, word)).map(|word| plain(&word)).collect(),
         confidence: spec.confidence,
     })
 }
@@ -108,6 +109,11 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
 /// The ASCII characters of a text, as bits.
 pub(super) fn characters(text: &str) -> u128 {
     text.bytes().filter(u8::is_ascii).fold(0, |set, byte| set | 1 << byte)
+}
+
+/// A word as it stands in a normalised text.
+fn plain(word: &str) -> String {
+    read(word, &mut Normal::default()).text.to_owned()
 }
 
 /// The words that one entry of a list of triggers means.
