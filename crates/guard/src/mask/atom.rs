@@ -11,6 +11,8 @@ use super::normal::{Normal, is_odd, read};
 
 /// The longest atom, and therefore the most that a stream holds back.
 pub(super) const ATOM_BYTES_MAX: usize = 4 << 10;
+/// How far back a better place for a cut is looked for.
+const CUT_CHARACTERS: usize = 200;
 /// The longest private key between its first and its last line.
 const KEY_BYTES_MAX: usize = 16 << 10;
 
@@ -21,6 +23,10 @@ pub(super) struct Atom {
     pub(super) span: Range<usize>,
     /// Whether anything in it may have to be hidden.
     pub(super) hot: bool,
+    /// Whether there may be a name in it.
+    pub(super) named: bool,
+    /// Whether there may be a number written in words in it.
+    pub(super) worded: bool,
     /// Whether it was cut because it became too long.
     pub(super) cut: bool,
 }
@@ -32,6 +38,8 @@ pub(super) struct Cutter {
     at: usize,
     seen: usize,
     hot: bool,
+    named: bool,
+    worded: bool,
     reach: u8,
     key: bool,
     room: Normal,
@@ -89,6 +97,8 @@ impl Cutter {
             self.key = !token.contains("-----END");
         }
         let heat = if is_odd(token) { lexicon.heat(read(token, &mut self.room).text) } else { lexicon.heat(token) };
+        self.named |= heat.named;
+        self.worded |= heat.worded;
         if heat.hot {
             self.hot = true;
             self.reach = self.reach.saturating_sub(1).max(heat.reach);
@@ -109,18 +119,27 @@ impl Cutter {
     /// Cuts an atom that is too long: at the last token, or, where one token is too long, inside it.
     fn force(&mut self, text: &str) -> Atom {
         if self.at == self.start {
-            self.at = text.floor_char_boundary(self.start + self.bytes_max());
-            self.hot = true;
+            self.at = gentle_cut(text, text.floor_char_boundary(self.start + self.bytes_max()));
+            (self.hot, self.named, self.worded) = (true, true, true);
         }
         self.seen = self.at;
         self.finish(true)
     }
 
     fn finish(&mut self, cut: bool) -> Atom {
-        let atom = Atom { span: self.start..self.at, hot: self.hot, cut };
-        (self.start, self.hot, self.reach, self.key) = (self.at, false, 0, false);
+        let atom = Atom { span: self.start..self.at, hot: self.hot, named: self.named, worded: self.worded, cut };
+        (self.start, self.hot, self.named, self.worded) = (self.at, false, false, false);
+        (self.reach, self.key) = (0, false);
         atom
     }
+}
+
+/// Where a token that is too long is cut: behind one of its last letters that no number and no key has, if there is one.
+fn gentle_cut(text: &str, most: usize) -> usize {
+    let behind = text[..most].char_indices().rev().take(CUT_CHARACTERS);
+    let letter = |c: char| c.is_alphabetic() && !c.is_ascii() && super::lexicon::figure(c).is_none();
+    let mut letters = behind.filter(|(_, c)| letter(*c));
+    letters.next().map_or(most, |(at, c)| at + c.len_utf8())
 }
 
 fn is_space(byte: u8) -> bool {

@@ -13,16 +13,18 @@ use super::name::names;
 use super::normal::{Normal, View, read};
 use super::number::{Form, Unit, digits, may_begin, runs};
 use super::pack::{PackError, Packs};
-use super::rules::{Kind, Patterns, Rule, characters, compile};
+use super::rules::{Kind, Patterns, Rule, Triggers, characters, compile};
 
 /// How sure a finding must be to be reported.
 const ENOUGH: f32 = 0.5;
 /// Bytes of source before an atom in which context words count.
 pub(super) const BEFORE_BYTES: usize = 160;
+/// How sure a name must be to be hidden wherever it stands again.
+const SURE: f32 = 0.6;
 /// Names that one text remembers.
 const NAMES_MAX: usize = 2_000;
-/// How much of a number is hidden on each side of a cut that went through it.
-const CUT_DIGITS: usize = 40;
+/// How much is hidden on each side of a cut that went through something.
+const CUT_CHARACTERS: usize = 64;
 
 /// Which kinds are looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub struct Finding {
 pub struct Masker {
     pub(super) kinds: Vec<Kind>,
     lexicon: Lexicon,
+    triggers: Triggers,
+    rules: usize,
 }
 
 /// A finding on its way: the kind by its place, and the value in the form in which equal values are equal.
@@ -92,6 +96,7 @@ pub(super) struct Memory {
     normal: Normal,
     left: Normal,
     units: Vec<Unit>,
+    marks: Vec<bool>,
 }
 
 impl Masker {
@@ -114,7 +119,10 @@ impl Masker {
             };
             compiled.extend(compile(pack, wanted)?);
         }
-        Ok(Self { kinds: compiled, lexicon: Lexicon::new(&packs.packs.iter().collect::<Vec<_>>())? })
+        let triggers = compiled.iter().flat_map(|kind| &kind.rules).flat_map(|rule| &rule.triggers).map(String::as_str);
+        let lexicon = Lexicon::new(&packs.packs.iter().collect::<Vec<_>>(), triggers)?;
+        let (triggers, rules) = (Triggers::new(&compiled)?, compiled.iter().map(|kind| kind.rules.len()).sum());
+        Ok(Self { kinds: compiled, lexicon, triggers, rules })
     }
 
     /// Everything that would be hidden, in the order of the text. Takes time linear in the text's length.
@@ -151,16 +159,20 @@ impl Masker {
             hits: Vec::new(),
         };
         let view = read(source, &mut memory.normal);
-        search.numbers(view, &mut memory.units);
-        search.expressions(view);
-        search.names(view, &memory.known);
+        let digits = view.text.bytes().filter(u8::is_ascii_digit).count();
+        search.numbers(view, digits, atom.worded, &mut memory.units);
+        search.expressions(view, digits, &mut memory.marks);
+        if atom.named {
+            search.names(view, &memory.known);
+        }
         let mut found = search.hits;
         if atom.cut || carried.is_some() {
             self.hide_at_cuts(source, atom.cut, carried, &mut found);
         }
         let mut found = joined(source, found);
         for hit in &mut found {
-            if self.is_name(hit.kind) && memory.known.len() < NAMES_MAX {
+            let sure = hit.confidence >= SURE && hit.key.chars().count() > 2;
+            if sure && memory.known.len() < NAMES_MAX && self.is_name(hit.kind) {
                 memory.known.insert(hit.key.clone());
             }
             hit.span = hit.span.start + atom.span.start..hit.span.end + atom.span.start;
@@ -177,23 +189,31 @@ impl Masker {
 
     /// At a cut through something that has no end, what touches the cut is hidden rather than let through.
     fn hide_at_cuts(&self, source: &str, cut: bool, carried: Option<usize>, found: &mut Vec<Hit>) {
+        let mut hide = |kind: usize, span: Range<usize>| {
+            let key = source[span.clone()].to_owned();
+            found.push(Hit { kind, span, confidence: ENOUGH, check: Checked::None, key });
+        };
         if let Some(kind) = carried {
-            let end = source.find(|c: char| c.is_whitespace() || matches!(c, '"' | '<' | ',' | '}')).unwrap_or(source.len());
-            if end > 0 {
-                found.push(Hit { kind, span: 0..end, confidence: ENOUGH, check: Checked::None, key: source[..end].to_owned() });
+            let length = touching(source.chars());
+            if length > 0 {
+                hide(kind, 0..length);
             }
         }
-        let figure = |c: char| c.is_numeric() || figure(c).is_some() || matches!(c, ' ' | '-' | '.' | '\n');
-        let start = source.char_indices().rev().take(CUT_DIGITS).take_while(|(_, c)| figure(*c)).last().map_or(source.len(), |(at, _)| at);
-        let numeric = self.kinds.iter().position(|kind| kind.rules.iter().any(|rule| matches!(rule.patterns, Patterns::Digits(_))));
-        if let Some(kind) = numeric
-            && cut
-            && source[start..].chars().filter(|c| c.is_numeric() || super::lexicon::figure(*c).is_some()).count() >= 4
-        {
-            let key = source[start..].to_owned();
-            found.push(Hit { kind, span: start..source.len(), confidence: ENOUGH, check: Checked::None, key });
+        let length = touching(source.chars().rev());
+        if cut && length >= 4 && !self.kinds.is_empty() {
+            hide(0, source.len() - length..source.len());
         }
     }
+}
+
+/// The bytes of the letters and digits, or of the digits and separators, with which a text begins: at most
+/// [`CUT_CHARACTERS`] of them.
+fn touching(text: impl Iterator<Item = char> + Clone) -> usize {
+    let bytes = |fits: &dyn Fn(char) -> bool| -> usize {
+        text.clone().take(CUT_CHARACTERS).take_while(|c| fits(*c)).map(char::len_utf8).sum()
+    };
+    let digits = bytes(&|c| c.is_numeric() || figure(c).is_some() || matches!(c, ' ' | '-' | '.' | '\n'));
+    digits.max(bytes(&|c| c.is_ascii_graphic() || c.is_numeric()))
 }
 
 /// The search in one atom.
@@ -209,16 +229,11 @@ impl Search<'_> {
         self.masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)))
     }
 
-    fn numbers(&mut self, view: View<'_>, units: &mut Vec<Unit>) {
-        let (mut plain, mut words) = (0, 0);
-        for c in view.text.chars() {
-            plain += usize::from(c.is_ascii_digit());
-            words += usize::from(c >= '\u{3000}' && figure(c).is_some());
-        }
-        if plain >= 3 {
+    fn numbers(&mut self, view: View<'_>, digits: usize, worded: bool, units: &mut Vec<Unit>) {
+        if digits >= 3 {
             runs(view.text, false, units, |run| self.run(view, run));
         }
-        if words >= 3 && words + plain >= 8 {
+        if worded {
             runs(view.text, true, units, |run| {
                 if run.iter().filter(|unit| unit.is_word()).count() >= 2 {
                     self.run(view, run);
@@ -275,26 +290,26 @@ impl Search<'_> {
         }
     }
 
-    fn expressions(&mut self, view: View<'_>) {
+    fn expressions(&mut self, view: View<'_>, digits: usize, marks: &mut Vec<bool>) {
         let set = characters(view.text);
         let masker = self.masker;
-        for (kind, one) in masker.kinds.iter().enumerate() {
-            for rule in &one.rules {
-                let Patterns::Text(expressions) = &rule.patterns else { continue };
-                if !rule.may_match(set) {
-                    continue;
-                }
-                for expression in expressions {
-                    if expression.captures_len() == 1 {
-                        for found in expression.find_iter(view.text) {
-                            self.expression(view, kind, rule, found.range());
-                        }
-                    } else {
-                        for captures in expression.captures_iter(view.text) {
-                            if let Some(found) = captures.name("v").or_else(|| captures.get(0)) {
-                                self.expression(view, kind, rule, found.range());
-                            }
-                        }
+        let rules = || masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
+        let may_match = |rule: &Rule| matches!(rule.patterns, Patterns::Text(_)) && rule.may_match(set, digits);
+        if !rules().any(|(_, rule)| may_match(rule)) {
+            return;
+        }
+        marks.clear();
+        marks.resize(masker.rules, false);
+        masker.triggers.mark(view.text, marks);
+        for ((kind, rule), triggered) in rules().zip(marks.iter()) {
+            let Patterns::Text(expressions) = &rule.patterns else { continue };
+            if !may_match(rule) || !(rule.triggers.is_empty() || *triggered) {
+                continue;
+            }
+            for expression in expressions.iter().filter(|expression| expression.is_match(view.text)) {
+                for captures in expression.captures_iter(view.text) {
+                    if let Some(found) = captures.name("v").or_else(|| captures.get(0)) {
+                        self.expression(view, kind, rule, found.range());
                     }
                 }
             }

@@ -1,7 +1,7 @@
 //! The word lists of all packs in use, made ready: which syllables a name may have, which words stand beside one, and
 //! which tokens may be part of something that must be hidden.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
@@ -11,6 +11,8 @@ use super::pack::{Pack, PackError, invalid};
 pub(super) const SURNAME: u8 = 1;
 /// A syllable that given names have.
 pub(super) const GIVEN: u8 = 2;
+/// The first syllable of a family name of two.
+pub(super) const DOUBLE: u8 = 8;
 /// A syllable that is the name of a digit.
 pub(super) const FIGURE: u8 = 4;
 
@@ -27,6 +29,8 @@ pub(super) enum Class {
     Filler,
     /// 서울특별시: an address may begin.
     Region,
+    /// 사번: a word that some rule looks for; no sign of a name.
+    Trigger,
 }
 
 /// How a token bears on the cut of a text into atoms.
@@ -36,6 +40,10 @@ pub(super) struct Heat {
     pub(super) hot: bool,
     /// So many tokens after it must be looked at together with it.
     pub(super) reach: u8,
+    /// It may be a name, or announce one.
+    pub(super) named: bool,
+    /// It may be part of a number written in words.
+    pub(super) worded: bool,
 }
 
 /// The word lists, ready to be asked.
@@ -48,10 +56,12 @@ pub(super) struct Lexicon {
     honorifics: HashSet<String>,
     particles: HashSet<String>,
     not_names: HashSet<String>,
+    relations: HashSet<String>,
+    departments: Vec<String>,
 }
 
 impl Lexicon {
-    pub(super) fn new(packs: &[&Pack]) -> Result<Self, PackError> {
+    pub(super) fn new<'k>(packs: &[&Pack], triggers: impl Iterator<Item = &'k str>) -> Result<Self, PackError> {
         let of = |role: &str| -> BTreeSet<String> {
             packs.iter().filter_map(|pack| pack.words.get(role)).flatten().cloned().collect()
         };
@@ -60,7 +70,11 @@ impl Lexicon {
         for surname in of("surname") {
             match syllable(&surname) {
                 Some((index, length)) if length == surname.len() => syllables[index] |= SURNAME,
-                _ => doubles.push(surname),
+                Some((index, _)) => {
+                    syllables[index] |= DOUBLE;
+                    doubles.push(surname);
+                }
+                None => {}
             }
         }
         for given in of("given") {
@@ -71,19 +85,20 @@ impl Lexicon {
         for c in ('가'..='힣').filter(|c| figure(*c).is_some()) {
             syllables[c as usize - '가' as usize] |= FIGURE;
         }
-        let (mut words, mut classes) = (Vec::new(), Vec::new());
+        let mut words: BTreeMap<String, Class> = BTreeMap::new();
         let roles = [("label", Class::Label), ("title", Class::Title), ("filler", Class::Filler), ("region", Class::Region)];
         for (role, class) in roles {
             for word in of(role) {
-                if !words.contains(&word) {
-                    words.push(word);
-                    classes.push(class);
-                }
+                words.entry(word).or_insert(class);
             }
         }
+        for trigger in triggers.filter(|word| word.chars().count() > 1 && !word.contains(' ')) {
+            words.entry(trigger.to_owned()).or_insert(Class::Trigger);
+        }
         let matcher = (!words.is_empty()).then(|| {
-            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::DFA)).build(&words)
+            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::DFA)).build(words.keys())
         });
+        let classes = words.into_values().collect();
         let words = matcher.transpose().map_err(|error| invalid("words", error.to_string()))?;
         let (honorifics, particles) = (of("honorific"), of("particle"));
         Ok(Self {
@@ -94,11 +109,17 @@ impl Lexicon {
             honorifics: honorifics.into_iter().collect(),
             particles: particles.into_iter().collect(),
             not_names: of("not_a_name").into_iter().collect(),
+            relations: of("relation").into_iter().collect(),
+            departments: of("department").into_iter().collect(),
         })
     }
 
     /// The words beside names in `text`, left to right: where they are and what they are.
     pub(super) fn words<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize, Class)> + 't {
+        self.all_words(text).filter(|(_, _, class)| *class != Class::Trigger)
+    }
+
+    fn all_words<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (usize, usize, Class)> + 't {
         let found = self.words.iter().flat_map(move |words| words.find_iter(text));
         found.map(|found| (found.start(), found.end(), self.classes[found.pattern().as_usize()]))
     }
@@ -125,32 +146,45 @@ impl Lexicon {
         self.not_names.contains(text)
     }
 
-    /// How a token (normalised, without the white space behind it) bears on the cut.
-    pub(super) fn heat(&self, token: &str) -> Heat {
-        let mut reach = self.heat_of_characters(token);
-        for (_, _, class) in self.words(token) {
-            let more = match class {
-                Class::Label | Class::Region => 4,
-                Class::Title => 2,
-                Class::Filler => 1,
-            };
-            reach = Some(reach.map_or(more, |reach| reach.max(more)));
-        }
-        Heat { hot: reach.is_some(), reach: reach.unwrap_or(0) }
+    /// Whether a word stands right before the name of somebody who is meant (동생, 저는).
+    pub(super) fn is_relation(&self, text: &str) -> bool {
+        self.relations.contains(text)
     }
 
-    fn heat_of_characters(&self, token: &str) -> Option<u8> {
+    /// Whether a word is a department's name.
+    pub(super) fn is_department(&self, text: &str) -> bool {
+        self.departments.iter().any(|end| text.len() > end.len() && text.ends_with(end.as_str()))
+    }
+
+    /// How a token (normalised, without the white space behind it) bears on the cut.
+    pub(super) fn heat(&self, token: &str) -> Heat {
+        let mut heat = self.heat_of_characters(token);
+        for (_, _, class) in self.all_words(token) {
+            heat.raise(match class {
+                Class::Label | Class::Region => 4,
+                Class::Trigger => 3,
+                Class::Title => 2,
+                Class::Filler => 1,
+            });
+            heat.named |= class == Class::Label;
+        }
+        heat
+    }
+
+    fn heat_of_characters(&self, token: &str) -> Heat {
         let bytes = token.as_bytes();
-        let mut reach: Option<u8> = None;
-        let mut raise = |to: u8| reach = Some(reach.map_or(to, |reach| reach.max(to)));
+        let mut heat = Heat::default();
         let (mut at, mut run, mut before, mut figures) = (0, 0_usize, 0_u8, 0_u8);
         while at < bytes.len() {
             let byte = bytes[at];
             if byte < 0x80 {
                 match byte {
-                    b'0'..=b'9' => raise(3),
-                    b'A'..=b'Z' | b'a'..=b'z' | b'@' | b'_' | b'-' | b'(' => raise(1),
-                    b'[' => raise(2),
+                    b'0'..=b'9' => {
+                        heat.raise(3);
+                        heat.worded |= figures > 0;
+                    }
+                    b'A'..=b'Z' | b'a'..=b'z' | b'@' | b'_' | b'-' | b'(' => heat.raise(1),
+                    b'[' => heat.raise(2),
                     _ => {}
                 }
                 (at, run, figures) = (at + 1, 0, 0);
@@ -158,26 +192,42 @@ impl Lexicon {
             }
             let Some((flags, length)) = self.flags(&token[at..]) else {
                 let c = token[at..].chars().next().unwrap_or_default();
-                if figure(c).is_some() || matches!(c, '〇' | '【' | '〔') {
-                    raise(2);
+                if figure(c).is_some() {
+                    heat.raise(2);
+                    heat.worded = true;
+                } else if matches!(c, '【' | '〔') {
+                    heat.raise(2);
                 }
                 (at, run, figures) = (at + c.len_utf8(), 0, 0);
                 continue;
             };
             if run > 0 && before & SURNAME != 0 && flags & GIVEN != 0 {
-                raise(2);
+                heat.raise(2);
+                heat.named = true;
             }
-            figures = if flags & FIGURE == 0 { 0 } else { figures + 1 };
+            figures = if flags & FIGURE == 0 { 0 } else { figures.saturating_add(1) };
             if figures >= 3 {
-                raise(2);
+                heat.raise(2);
+                heat.worded = true;
             }
             (at, run, before) = (at + length, run + 1, flags);
         }
         // One syllable alone may be part of a name or a number written apart; 테헤란로 may be followed by a number.
-        if run == 1 || token.ends_with('로') || token.ends_with('길') {
-            raise(1);
+        if run == 1 {
+            heat.raise(1);
+            heat.named |= before & SURNAME != 0;
+            heat.worded |= before & FIGURE != 0;
+        } else if token.ends_with('로') || token.ends_with('길') {
+            heat.raise(1);
         }
-        reach
+        heat
+    }
+}
+
+impl Heat {
+    fn raise(&mut self, reach: u8) {
+        self.hot = true;
+        self.reach = self.reach.max(reach);
     }
 }
 

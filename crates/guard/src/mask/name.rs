@@ -3,13 +3,16 @@
 //! A Korean name looks like many a word (이용자, 정보, 주소), so its shape alone is never enough: a label (성명:), a title
 //! (과장), an honorific (님), an identifier right beside it, a cell of its own, or the same name seen before.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::lexicon::{Class, GIVEN, Lexicon, SURNAME};
+use super::lexicon::{Class, DOUBLE, GIVEN, Lexicon, SURNAME};
 
 /// How sure a name must be.
 const ENOUGH: f32 = 0.5;
+/// A name of three syllables that names have looks so much like one.
+const WHOLE: f32 = 0.35;
 
 /// A name that was found, in the normalised text.
 #[derive(Debug)]
@@ -35,17 +38,21 @@ pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], know
     let mut word = 0;
     let mut at = 0;
     while at < text.len() {
-        let Some((_, length)) = lexicon.flags(&text[at..]) else {
+        let Some((flags, length)) = lexicon.flags(&text[at..]) else {
             at += text[at..].chars().next().map_or(1, char::len_utf8);
             continue;
         };
+        if flags & (SURNAME | DOUBLE) == 0 {
+            at += length;
+            continue;
+        }
         while word < words.len() && words[word].1 <= at {
             word += 1;
         }
         let run_start = at == 0 || lexicon.flags(&text[text.floor_char_boundary(at - 1)..]).is_none();
         let after_word = word > 0 && words[word - 1].1 == at && words[word - 1].2 != Class::Region;
         if (run_start || after_word)
-            && let Some(name) = name_at(lexicon, text, at, &words, word, beside, known)
+            && let Some(name) = name_at(lexicon, text, at, &words, word, !run_start, beside, known)
         {
             at = name.span.end;
             found.push(name);
@@ -58,11 +65,16 @@ pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], know
 
 type Word = (usize, usize, Class);
 
-fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize, beside: &[Range<usize>], known: &HashSet<String>) -> Option<Name> {
+fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize, inside: bool, beside: &[Range<usize>], known: &HashSet<String>) -> Option<Name> {
     let mut best: Option<Name> = None;
     for candidate in candidates(lexicon, text, at) {
-        let written: String = text[candidate.span.clone()].chars().filter(|c| !c.is_whitespace()).collect();
-        let is_known = known.contains(&written);
+        // Inside a word, only a whole name right behind a title (팀장김도현).
+        if inside && (candidate.spaced || candidate.looks < WHOLE) {
+            continue;
+        }
+        let as_written = &text[candidate.span.clone()];
+        let written = if candidate.spaced { Cow::Owned(as_written.replace(' ', "")) } else { Cow::Borrowed(as_written) };
+        let is_known = !known.is_empty() && known.contains(written.as_ref());
         if lexicon.is_no_name(&written) && !is_known {
             continue;
         }
@@ -70,27 +82,39 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
         if tail == Tail::Other {
             continue;
         }
-        let before = before(text, at, words, word);
+        let whole = candidate.looks >= WHOLE;
+        let announced = before(text, at, words, word);
+        let labelled = matches!(announced, Some((Class::Label, true)));
+        // 소금의: a word of two syllables and a particle.
+        if whole && !labelled && !is_known && is_word_and_particle(lexicon, &written) {
+            continue;
+        }
+        if candidate.spaced && !labelled && !matches!(announced, Some((Class::Label, _)) if text[candidate.span.clone()].len() > 10) {
+            continue;
+        }
         let mut sure = candidate.looks;
-        sure += match before {
+        sure += match announced {
             Some((Class::Label, true)) => 0.6,
             Some((Class::Label, false)) if !candidate.spaced => 0.3,
             Some((Class::Title, _)) if candidate.looks > 0.1 => 0.3,
+            _ if whole => hinted(lexicon, text, at, candidate.rest.end),
             _ => 0.0,
         };
+        let span = candidate.span.start..candidate.rest.end;
         sure += match tail {
             Tail::Honorific => 0.35,
             Tail::Title => 0.3,
+            Tail::Naming if whole => 0.2,
+            Tail::End if whole && titled_in_brackets(lexicon, text, span.end, words) => 0.3,
+            Tail::End if announced.is_some_and(|(class, _)| class == Class::Title) => 0.05,
             Tail::Particle => 0.05,
-            Tail::End if before.is_some_and(|(class, _)| class == Class::Title) => 0.05,
-            Tail::End | Tail::Other => 0.0,
+            Tail::End | Tail::Naming | Tail::Other => 0.0,
         };
-        let end = candidate.rest.end;
-        if touches(text, candidate.span.start..end, beside) {
+        if touches(text, span.clone(), beside, whole) {
             sure += 0.3;
         }
-        if in_cell(text, candidate.span.start..end) {
-            sure += 0.12;
+        if whole {
+            sure += in_cell(text, span);
         }
         if is_known {
             sure += 0.6;
@@ -105,6 +129,10 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
     best
 }
 
+fn is_word_and_particle(lexicon: &Lexicon, written: &str) -> bool {
+    written.char_indices().nth(2).is_some_and(|(place, _)| lexicon.is_no_name(&written[..place]) && lexicon.is_particle(&written[place..]))
+}
+
 /// The ways in which a name may stand at `at`: three syllables, two, four with a family name of two; also written apart.
 fn candidates(lexicon: &Lexicon, text: &str, at: usize) -> Vec<Candidate> {
     let mut found = Vec::with_capacity(3);
@@ -116,18 +144,20 @@ fn candidates(lexicon: &Lexicon, text: &str, at: usize) -> Vec<Candidate> {
             found.push(Candidate { span: at..at + syllables * 3, looks, rest: at + syllables * 3..at + run, spaced: false });
         }
     };
-    if let Some(double) = lexicon.double(rest) {
+    let (flags, _) = lexicon.flags(rest).unwrap_or((0, 3));
+    if flags & DOUBLE != 0
+        && let Some(double) = lexicon.double(rest)
+    {
         let looks = if run > double && given(double) { 0.3 } else { 0.0 };
         push(&mut found, double / 3 + 2, looks);
         push(&mut found, double / 3 + 1, looks - 0.1);
     }
-    let (flags, _) = lexicon.flags(rest).unwrap_or((0, 3));
     if flags & SURNAME == 0 {
         return found;
     }
     if run >= 9 {
         let looks = match (given(3), given(6)) {
-            (true, true) => 0.35,
+            (true, true) => WHOLE,
             (true, false) | (false, true) => 0.15,
             (false, false) => 0.0,
         };
@@ -158,7 +188,7 @@ fn apart(lexicon: &Lexicon, text: &str, at: usize) -> Option<Candidate> {
         syllables += 1;
     }
     let more = text.get(end..).is_some_and(|rest| lexicon.flags(rest).is_some());
-    (syllables == 3 && given && !more).then_some(Candidate { span: at..end, looks: 0.35, rest: end..end, spaced: true })
+    (syllables == 3 && given && !more).then_some(Candidate { span: at..end, looks: WHOLE, rest: end..end, spaced: true })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,6 +197,8 @@ enum Tail {
     Particle,
     Honorific,
     Title,
+    /// 이라는: a name was just said.
+    Naming,
     Other,
 }
 
@@ -181,7 +213,11 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
         if lexicon.is_honorific(rest) || honorific_and_particle(lexicon, rest) {
             return Tail::Honorific;
         }
-        return if lexicon.is_particle(rest) { Tail::Particle } else { Tail::Other };
+        return match rest {
+            "이라는" | "라는" | "이라고" | "라고" | "이라는데" | "이에요" | "예요" | "입니다" | "이요" | "이고요" => Tail::Naming,
+            _ if lexicon.is_particle(rest) => Tail::Particle,
+            _ => Tail::Other,
+        };
     }
     let behind = &text[end..];
     let gap = behind.bytes().take(4).take_while(|byte| matches!(byte, b' ' | b'(' | b'/' | b',' | b'\n')).count();
@@ -211,8 +247,9 @@ fn before(text: &str, at: usize, words: &[Word], word: usize) -> Option<(Class, 
     loop {
         place = place.checked_sub(1)?;
         let (start, word_end, class) = words[place];
-        let between = text.get(word_end..end)?;
-        if between.len() > 14 || !between.chars().all(is_between) && !matches!(between.trim(), "은" | "는" | "인" | "은:" | "는:" | "명" | "명:" | "자" | "자:" | "인:") {
+        let between = without_brackets(text.get(word_end..end)?);
+        let joins = |c: &str| matches!(c, "은" | "는" | "인" | "은:" | "는:" | "명" | "명:" | "자" | "자:" | "인:");
+        if between.len() > 14 || !between.chars().all(is_between) && !joins(between.trim()) {
             return None;
         }
         if class == Class::Filler {
@@ -231,12 +268,45 @@ fn before(text: &str, at: usize, words: &[Word], word: usize) -> Option<(Class, 
     }
 }
 
+/// What is left of 성명(한글): between the word and the name.
+fn without_brackets(between: &str) -> &str {
+    match (between.find('('), between.rfind(')')) {
+        (Some(open), Some(close)) if open < close && between[..open].trim().is_empty() && close - open < 40 => &between[close + 1..],
+        _ => between,
+    }
+}
+
+/// What weaker signs before a name of three syllables say: a colon, a word for a relation, a department.
+fn hinted(lexicon: &Lexicon, text: &str, at: usize, end: usize) -> f32 {
+    let left = text[text.floor_char_boundary(at.saturating_sub(40))..at].trim_end_matches([' ', '(']);
+    if at > 0 && left.ends_with(':') {
+        return 0.2;
+    }
+    let start = left.rfind(|c: char| !c.is_alphanumeric()).map_or(0, |place| left.ceil_char_boundary(place + 1));
+    let word = &left[start..];
+    if lexicon.is_relation(word) && left.len() < at {
+        return 0.25;
+    }
+    let behind = text[end..].trim_start_matches(' ').chars().next();
+    let ends = behind.is_none_or(|c| matches!(c, '\n' | '\r' | '(' | ')' | ',' | '/' | '|' | '.' | ';'));
+    if ends && text[..at].ends_with(' ') && lexicon.is_department(word) { 0.2 } else { 0.0 }
+}
+
+/// Whether brackets right behind end in a title: 김도윤(전략기획실 차장).
+fn titled_in_brackets(lexicon: &Lexicon, text: &str, end: usize, words: &[Word]) -> bool {
+    let Some(inside) = text[end..].strip_prefix('(') else { return false };
+    let Some(close) = inside.find(')').filter(|close| *close <= 60) else { return false };
+    let last = end + 1 + close;
+    let place = words.partition_point(|word| word.1 < last);
+    words.get(place).is_some_and(|word| word.1 == last && word.2 == Class::Title) || lexicon.is_department(&inside[..close])
+}
+
 fn is_between(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | ':' | '(' | ')' | '[' | ']' | '/' | '|' | '-' | '=' | '"' | '\'' | '*' | '>' | '·' | ',' | '.' | '_' | '㈜')
 }
 
 /// Whether an identifier stands right beside.
-fn touches(text: &str, span: Range<usize>, beside: &[Range<usize>]) -> bool {
+fn touches(text: &str, span: Range<usize>, beside: &[Range<usize>], whole: bool) -> bool {
     let near = |between: Option<&str>| {
         between.is_some_and(|between| between.len() <= 6 && between.chars().all(|c| is_between(c) && !matches!(c, '\n' | '.')))
     };
@@ -244,14 +314,23 @@ fn touches(text: &str, span: Range<usize>, beside: &[Range<usize>]) -> bool {
     beside.get(place).is_some_and(|next| near(text.get(span.end..next.start)))
         || place.checked_sub(1).is_some_and(|last| {
             let between = text.get(beside[last].end..span.start);
-            near(between) && between.is_some_and(|between| between.contains([',', '/', '|', '(', '\t']))
+            near(between) && (whole || between.is_some_and(|between| between.contains([',', '/', '|', '(', '\t'])))
         })
 }
 
-/// Whether it is alone in a cell, an item of a list, or a line.
-fn in_cell(text: &str, span: Range<usize>) -> bool {
-    let before = text[..span.start].trim_end_matches(' ').chars().next_back();
-    let after = text[span.end..].trim_start_matches(' ').chars().next();
-    let border = |c: Option<char>| c.is_none_or(|c| matches!(c, '\n' | '|' | '\t' | ',' | '(' | ')' | '-' | '·' | '/' | '"' | '○' | '•'));
-    border(before) && border(after)
+/// What it says that a name is alone in a cell of a table, or, less, in a line or an item of a list.
+fn in_cell(text: &str, span: Range<usize>) -> f32 {
+    let (left, right) = (&text[..span.start], &text[span.end..]);
+    let border = |c: char| matches!(c, '|' | '\t');
+    let mark = |c: char| border(c) || matches!(c, '\n' | ',' | '(' | ')' | '-' | '·' | '/' | '"' | '○' | '•');
+    let (before, after) = (left.trim_end_matches(' '), right.trim_start_matches(' '));
+    let cell_before = left.ends_with("  ") || before.ends_with(border);
+    let cell_after = right.starts_with("  ") || after.starts_with(border);
+    let before = cell_before || before.is_empty() || before.ends_with(mark);
+    let after = cell_after || after.is_empty() || after.starts_with(mark);
+    match (before && after, cell_before || cell_after) {
+        (true, true) => 0.16,
+        (true, false) => 0.12,
+        (false, _) => 0.0,
+    }
 }

@@ -63,7 +63,7 @@ struct PackFile {
     #[serde(rename = "title")]
     _title: String,
     #[serde(default)]
-    words: BTreeMap<String, String>,
+    words: BTreeMap<String, Vec<String>>,
     #[serde(rename = "kind")]
     kinds: Vec<KindSpec>,
 }
@@ -98,6 +98,12 @@ pub(super) struct RuleSpec {
     /// Of each of these strings, at least one character must stand near a match of a text rule.
     #[serde(default)]
     pub(super) needs: Vec<String>,
+    /// The fewest digits that must stand near a match of a text rule.
+    #[serde(default)]
+    pub(super) digits_min: usize,
+    /// One of these words must stand near a match of a text rule; `{region}` means all words of that list.
+    #[serde(default)]
+    pub(super) triggers: Vec<String>,
     #[serde(default)]
     pub(super) confidence: Confidence,
 }
@@ -155,7 +161,7 @@ type BuiltIn = (&'static str, &'static str, &'static [(&'static str, &'static st
 
 const BUILT_IN: [BuiltIn; 2] = [
     built_in!("kr": "surname.txt", "given.txt", "title.txt", "honorific.txt", "label.txt", "particle.txt", "filler.txt",
-        "not-a-name.txt", "region.txt"),
+        "not-a-name.txt", "not-a-name-acts.txt", "region.txt", "relation.txt", "department.txt"),
     built_in!("general":),
 ];
 
@@ -213,8 +219,12 @@ impl Packs {
             .map_err(|error| invalid(folder, error.message().lines().next().unwrap_or("not a pack").to_owned()))?;
         check(&parsed).map_err(|reason| invalid(folder, reason))?;
         let mut words = BTreeMap::new();
-        for (role, file) in parsed.words {
-            words.insert(role, list(&open(&file)?));
+        for (role, files) in parsed.words {
+            let mut all = Vec::new();
+            for file in files {
+                all.extend(list(&open(&file)?));
+            }
+            words.insert(role, all);
         }
         self.packs.push(Pack { name: parsed.name, kinds: parsed.kinds, words });
         Ok(())
@@ -231,7 +241,7 @@ fn check(pack: &PackFile) -> Result<(), String> {
     if pack.kinds.len() > KINDS_MAX {
         return Err(format!("more than {KINDS_MAX} kinds"));
     }
-    for file in pack.words.values() {
+    for file in pack.words.values().flatten() {
         if file.contains(['/', '\\']) || file.starts_with('.') || !file.ends_with(".txt") {
             return Err(format!("`{file}` is no word list: a `.txt` file beside `pack.toml`"));
         }
@@ -268,8 +278,8 @@ fn check_rule(rule: &RuleSpec) -> Result<(), String> {
     if rule.window > WINDOW_MAX {
         return Err(format!("a window has at most {WINDOW_MAX} bytes"));
     }
-    if rule.context.iter().any(|word| word.trim().is_empty()) {
-        return Err("an empty context word".to_owned());
+    if rule.context.iter().chain(&rule.triggers).any(|word| word.trim().is_empty()) {
+        return Err("an empty word".to_owned());
     }
     let parts = rule.confidence;
     if [parts.grouped, parts.bare, parts.passed, parts.failed, parts.near].iter().any(|part| !(0.0..=1.0).contains(part)) {
@@ -283,10 +293,10 @@ fn check_rule(rule: &RuleSpec) -> Result<(), String> {
     }
 }
 
-/// The words of a list: one a line; `#` begins a remark.
+/// The words of a list, between white space; `_` is a space inside a word, `#` begins a remark.
 fn list(text: &str) -> Vec<String> {
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-    lines.flat_map(str::split_whitespace).map(str::to_owned).collect()
+    lines.flat_map(str::split_whitespace).map(|word| word.replace('_', " ")).collect()
 }
 
 fn read(path: &Path) -> Result<String, PackError> {

@@ -1,8 +1,12 @@
 //! The rules of the kinds in use, compiled: templates, expressions, what must stand near.
 
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
 
 use super::check::{Check, Verdict, named};
+use super::normal::{Normal, read};
 use super::number::Template;
 use super::pack::{Confidence, Pack, PackError, RuleSpec, Shape, invalid};
 
@@ -25,6 +29,8 @@ pub(super) struct Rule {
     context: Vec<String>,
     window: usize,
     needs: Vec<u128>,
+    digits_min: usize,
+    pub(super) triggers: Vec<String>,
     confidence: Confidence,
 }
 
@@ -40,9 +46,9 @@ impl Rule {
         self.check.map(|check| check(value))
     }
 
-    /// Whether an atom with these ASCII characters may have a match.
-    pub(super) fn may_match(&self, characters: u128) -> bool {
-        self.needs.iter().all(|set| characters & set != 0)
+    /// Whether an atom with these ASCII characters and so many digits may have a match.
+    pub(super) fn may_match(&self, characters: u128, digits: usize) -> bool {
+        digits >= self.digits_min && self.needs.iter().all(|set| characters & set != 0)
     }
 
     /// How sure a match makes us; none where it cannot be one.
@@ -91,9 +97,11 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
     Ok(Rule {
         patterns,
         check: spec.check.as_deref().and_then(named),
-        context: spec.context.clone(),
+        context: spec.context.iter().map(|word| plain(word)).collect(),
         window: spec.window,
         needs,
+        digits_min: spec.digits_min,
+        triggers: spec.triggers.iter().flat_map(|word| listed(pack, word)).map(|word| plain(&word)).collect(),
         confidence: spec.confidence,
     })
 }
@@ -101,6 +109,49 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
 /// The ASCII characters of a text, as bits.
 pub(super) fn characters(text: &str) -> u128 {
     text.bytes().filter(u8::is_ascii).fold(0, |set, byte| set | 1 << byte)
+}
+
+/// A word as it stands in a normalised text.
+fn plain(word: &str) -> String {
+    read(word, &mut Normal::default()).text.to_owned()
+}
+
+/// The words that one entry of a list of triggers means.
+fn listed(pack: &Pack, word: &str) -> Vec<String> {
+    let role = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+    role.and_then(|role| pack.words.get(role)).cloned().unwrap_or_else(|| vec![word.to_owned()])
+}
+
+/// Knows which rules have one of their triggers in a text.
+#[derive(Debug)]
+pub(super) struct Triggers {
+    matcher: Option<AhoCorasick>,
+    rules: Vec<Vec<usize>>,
+}
+
+impl Triggers {
+    pub(super) fn new(kinds: &[Kind]) -> Result<Self, PackError> {
+        let mut words: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (place, rule) in kinds.iter().flat_map(|kind| &kind.rules).enumerate() {
+            for word in &rule.triggers {
+                words.entry(word).or_default().push(place);
+            }
+        }
+        let matcher = (!words.is_empty()).then(|| {
+            AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA)).build(words.keys())
+        });
+        let matcher = matcher.transpose().map_err(|error| invalid("triggers", error.to_string()))?;
+        Ok(Self { matcher, rules: words.into_values().collect() })
+    }
+
+    /// Marks the rules (by their place among all rules of all kinds) that are triggered.
+    pub(super) fn mark(&self, text: &str, marks: &mut [bool]) {
+        for found in self.matcher.iter().flat_map(|matcher| matcher.find_overlapping_iter(text)) {
+            for rule in &self.rules[found.pattern().as_usize()] {
+                marks[*rule] = true;
+            }
+        }
+    }
 }
 
 /// Compiles an expression; `{region}` stands for any word of the pack's list of that name.
