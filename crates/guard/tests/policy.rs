@@ -210,6 +210,7 @@ fn a_folder_that_is_not_what_it_seems_is_not_taken() {
     let dir = folder(&[]);
     fs::write(dir.path().join("a.cedar"), b"\xff\xfe").unwrap();
     assert!(Policies::load(dir.path()).unwrap_err()[0].text.contains("UTF-8"));
+    assert!(problems(&[("a.cedar", "// later\n")])[0].text.contains("no policy in any file"));
     // Cases alone would be tried on policies that nobody chose.
     let case = "[[case]]\nname = 'a'\nask.who.kind = 'peer'\nask.act.search = {}\nanswer = 'deny'";
     assert!(problems(&[("cases.toml", case)])[0].text.contains("no policies"));

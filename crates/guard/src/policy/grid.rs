@@ -207,7 +207,7 @@ impl Grid<'_> {
     }
 
     /// A box of combinations in words.
-    pub fn words(&self, found: &super::boxes::Box) -> String {
+    pub fn words(&self, found: &super::boxes::Product) -> String {
         let value = |axis: usize| {
             let Axis { any, words } = &self.axes[axis];
             match found[axis].len() {
