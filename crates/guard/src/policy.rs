@@ -1,6 +1,6 @@
 //! Policy: what an institution itself says may happen, in files that its data-protection officer reads.
 //!
-//! The language is Cedar. The built-in rule ([`floor`]) comes first, and no policy opens what it closes; a policy
+//! The language is Cedar. The built-in rule comes first, and no policy opens what it closes; a policy
 //! narrows further, or attaches [`Obligations`]. An answer is a pure function of the question and of the policies'
 //! version, so it can be cached, explained, tried on cases and replayed.
 //!

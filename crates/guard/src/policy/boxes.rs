@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Combinations that differ only in the values of each axis: the product of these sets.
-pub(crate) type Box = Vec<BTreeSet<usize>>;
+pub(crate) type Product = Vec<BTreeSet<usize>>;
 
 /// Joins single combinations into boxes that cover exactly them, without overlap.
-pub(crate) fn join(cells: impl IntoIterator<Item = Vec<usize>>) -> Vec<Box> {
+pub(crate) fn join(cells: impl IntoIterator<Item = Vec<usize>>) -> Vec<Product> {
     let one = |cell: Vec<usize>| cell.into_iter().map(|value| BTreeSet::from([value])).collect();
-    let mut boxes: Vec<Box> = cells.into_iter().map(one).collect();
+    let mut boxes: Vec<Product> = cells.into_iter().map(one).collect();
     let axes = boxes.first().map_or(0, Vec::len);
     // Joining along one axis may make boxes equal along another, so it is repeated until nothing joins.
     loop {
@@ -24,17 +24,17 @@ pub(crate) fn join(cells: impl IntoIterator<Item = Vec<usize>>) -> Vec<Box> {
 }
 
 /// Combinations in a box.
-pub(crate) fn size(found: &Box) -> usize {
+pub(crate) fn size(found: &Product) -> usize {
     found.iter().map(BTreeSet::len).product()
 }
 
-fn join_along(boxes: Vec<Box>, axis: usize) -> Vec<Box> {
-    let mut alike: BTreeMap<Box, BTreeSet<usize>> = BTreeMap::new();
+fn join_along(boxes: Vec<Product>, axis: usize) -> Vec<Product> {
+    let mut alike: BTreeMap<Product, BTreeSet<usize>> = BTreeMap::new();
     for mut found in boxes {
         let values = std::mem::take(&mut found[axis]);
         alike.entry(found).or_default().extend(values);
     }
-    let back = |(mut rest, values): (Box, BTreeSet<usize>)| {
+    let back = |(mut rest, values): (Product, BTreeSet<usize>)| {
         rest[axis] = values;
         rest
     };

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::boxes;
 use super::facts;
 use super::grid::{CELLS_MAX, Grid, Values};
-use super::policies::Clause;
+use super::policies::Clauses;
 use super::{Answer, CaseResult, Obligations, Policies, Problem, test};
 
 /// Lines about one kind of change, at most.
@@ -183,12 +183,7 @@ fn effects(policies: &Policies, home: Country, report: &mut Report) {
     }
 }
 
-fn note(
-    clauses: &BTreeMap<String, Clause>,
-    permits: &BTreeSet<String>,
-    forbids: &BTreeSet<String>,
-    seen: &mut BTreeMap<&str, Seen>,
-) {
+fn note(clauses: &Clauses, permits: &BTreeSet<String>, forbids: &BTreeSet<String>, seen: &mut BTreeMap<&str, Seen>) {
     let said = |id: &String| clauses.get(id).map(|clause| clause.said.obligations.clone()).unwrap_or_default();
     for id in permits {
         let Some(one) = seen.get_mut(id.as_str()) else { continue };

@@ -92,10 +92,10 @@ impl Values {
         let named = |found: Vec<String>| found.into_iter().filter_map(|id| id.parse::<Name>().ok());
         let mut owners = vec![None];
         owners.extend(named(ids("Owner")).filter(|owner| owner.as_str() != HOUSE).map(Some));
-        owners.push(Some(unnamed(|name| owners.contains(&Some(name.clone())))));
+        owners.push(Some(spare_name(|name| owners.contains(&Some(name.clone())))));
         let mut purposes = vec![word("answering"), word("training")];
         purposes.extend(named(ids("Purpose")).filter(|purpose| !["answering", "training"].contains(&purpose.as_str())));
-        purposes.push(unnamed(|name| purposes.contains(name)));
+        purposes.push(spare_name(|name| purposes.contains(name)));
         let licences = [None].into_iter().chain(named(ids("Licence")).map(Some)).collect();
         let mut routes = vec![String::new()];
         routes.extend(ids("Route").into_iter().filter(|route| !route.is_empty()));
@@ -207,7 +207,7 @@ impl Grid<'_> {
     }
 
     /// A box of combinations in words.
-    pub fn words(&self, found: &super::boxes::Box) -> String {
+    pub fn words(&self, found: &super::boxes::Product) -> String {
         let value = |axis: usize| {
             let Axis { any, words } = &self.axes[axis];
             match found[axis].len() {
@@ -238,7 +238,7 @@ impl Grid<'_> {
 }
 
 /// A name that no policy speaks of.
-fn unnamed(is_named: impl Fn(&Name) -> bool) -> Name {
+fn spare_name(is_named: impl Fn(&Name) -> bool) -> Name {
     let others = ["another", "another.", "another..", "another..."];
     others.map(word).into_iter().find(|name| !is_named(name)).unwrap_or_else(|| word("another...."))
 }

@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use quick_cache::sync::Cache;
 
 use super::obligations::{Annotations, annotations};
-use super::source::{Folder, POLICY_BYTES_MAX, Piece, Problem, Source, folder, line_at, pieces};
+use super::source::{DEPTH_MAX, Folder, POLICY_BYTES_MAX, Piece, Problem, Source, folder, line_at, pieces};
 use super::{Answer, Cases, Decision, Obligations, Question, facts, floor, lint};
 use crate::Refusal;
 
@@ -55,14 +55,20 @@ pub(crate) struct Clause {
     pub file: String,
     pub line: u32,
     pub said: Annotations,
+    /// Its text, comments before it included, and the line of the text's first byte.
+    text: String,
+    begins: u32,
 }
+
+/// Policies by id.
+pub(crate) type Clauses = BTreeMap<String, Clause>;
 
 /// The policies of one version. They do not change; a changed folder is read as another version.
 #[derive(Debug)]
 pub struct Policies {
     version: ContentHash,
     set: PolicySet,
-    pub(crate) clauses: BTreeMap<String, Clause>,
+    pub(crate) clauses: Clauses,
     pub(crate) cases: Cases,
     is_starting: bool,
     answers: Cache<Question, Arc<Decision>>,
@@ -184,7 +190,7 @@ impl Policies {
         Self {
             version: ContentHash::of(""),
             set: PolicySet::new(),
-            clauses: BTreeMap::new(),
+            clauses: Clauses::new(),
             cases: Cases::default(),
             is_starting: true,
             answers: Cache::new(1),
@@ -193,11 +199,31 @@ impl Policies {
 }
 
 fn read(folder: Folder, is_starting: bool, bounds: &Bounds) -> Result<Policies, Vec<Problem>> {
-    let mut problems = Vec::new();
-    let schema = facts::schema().map_err(|error| vec![Problem::new("dure.cedarschema", 0, error)])?;
-    let (mut clauses, mut written): (BTreeMap<String, Clause>, BTreeMap<String, (usize, Piece<'_>)>) =
-        Default::default();
-    for (index, source) in folder.policies.iter().enumerate() {
+    let (clauses, mut problems) = clauses(&folder.policies, bounds)?;
+    if clauses.is_empty() && problems.is_empty() {
+        let name = folder.policies.first().map_or("policies", |file| &file.name);
+        problems.push(Problem::new(name, 0, "there is no policy in any file, so nothing would be permitted"));
+    }
+    let set = PolicySet::from_policies(clauses.values().map(|clause| clause.policy.clone()))
+        .map_err(|error| vec![Problem::new("policies", 0, error.to_string())])?;
+    problems.extend(misfits(&set, &clauses)?);
+    let cases = Cases::read(&folder.cases).unwrap_or_else(|found| {
+        problems.extend(found);
+        Cases::default()
+    });
+    if !problems.is_empty() {
+        problems.sort();
+        problems.dedup();
+        return Err(problems);
+    }
+    let (version, answers) = (version(&folder.policies), Cache::new(bounds.answers_max));
+    Ok(Policies { version, set, clauses, cases, is_starting, answers })
+}
+
+/// The policies that can be read, by id, and what is wrong with the others.
+fn clauses(files: &[Source], bounds: &Bounds) -> Result<(Clauses, Vec<Problem>), Vec<Problem>> {
+    let (mut clauses, mut problems) = (Clauses::new(), Vec::new());
+    for source in files {
         let pieces = match pieces(&source.text) {
             Ok(pieces) => pieces,
             Err(line) => {
@@ -219,49 +245,38 @@ fn read(folder: Folder, is_starting: bool, bounds: &Bounds) -> Result<Policies, 
                         problems.push(Problem::new(&source.name, piece.line, text));
                     }
                     None => {
-                        written.insert(new.said.id.clone(), (index, piece));
                         clauses.insert(new.said.id.clone(), new);
                     }
                 },
             }
         }
     }
-    let set = PolicySet::from_policies(clauses.values().map(|clause| clause.policy.clone()))
-        .map_err(|error| vec![Problem::new("policies", 0, error.to_string())])?;
-    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    Ok((clauses, problems))
+}
+
+/// Where policies do not fit the schema.
+fn misfits(set: &PolicySet, clauses: &Clauses) -> Result<Vec<Problem>, Vec<Problem>> {
+    let schema = facts::schema().map_err(|error| vec![Problem::new("dure.cedarschema", 0, error)])?;
+    let result = Validator::new(schema.clone()).validate(set, ValidationMode::Strict);
     let errors = result.validation_errors().map(|error| (error.policy_id(), error as &dyn Diagnostic));
     // A warning is a policy that can never apply, or that reads differently than it looks. None is let pass.
     let warnings = result.validation_warnings().map(|warning| (warning.policy_id(), warning as &dyn Diagnostic));
-    for (id, error) in errors.chain(warnings) {
-        match written.get(AsRef::<str>::as_ref(id)) {
-            Some((index, piece)) => problems.push(problem(&folder.policies[*index].name, piece, error)),
-            None => problems.push(Problem::new("policies", 0, error.to_string())),
+    let placed = |(id, error): (&PolicyId, &dyn Diagnostic)| match clauses.get(AsRef::<str>::as_ref(id)) {
+        Some(clause) => {
+            let piece = Piece { text: &clause.text, line: clause.line, begins: clause.begins, is_too_much: false };
+            problem(&clause.file, &piece, error)
         }
-    }
-    let cases = Cases::read(&folder.cases).unwrap_or_else(|found| {
-        problems.extend(found);
-        Cases::default()
-    });
-    if !problems.is_empty() {
-        problems.sort();
-        problems.dedup();
-        return Err(problems);
-    }
-    Ok(Policies {
-        version: version(&folder.policies),
-        set,
-        clauses,
-        cases,
-        is_starting,
-        answers: Cache::new(bounds.answers_max),
-    })
+        None => Problem::new("policies", 0, error.to_string()),
+    };
+    Ok(errors.chain(warnings).map(placed).collect())
 }
 
 fn clause(source: &Source, piece: &Piece<'_>) -> Result<Clause, Vec<Problem>> {
     let here = |text: String| Problem::new(&source.name, piece.line, text);
     if piece.is_too_much {
-        let text =
-            format!("a policy has at most {POLICY_BYTES_MAX} bytes, and 24 brackets in brackets; make it several");
+        let text = format!(
+            "a policy has at most {POLICY_BYTES_MAX} bytes, and {DEPTH_MAX} brackets in brackets; make it several"
+        );
         return Err(vec![here(text)]);
     }
     let policy = Policy::parse(None, piece.text).map_err(|errors| {
@@ -278,7 +293,8 @@ fn clause(source: &Source, piece: &Piece<'_>) -> Result<Clause, Vec<Problem>> {
     match said {
         Ok(said) if mistakes.is_empty() => {
             let policy = policy.new_id(PolicyId::new(&said.id));
-            Ok(Clause { policy, file: source.name.clone(), line: piece.line, said })
+            let (file, text) = (source.name.clone(), piece.text.to_owned());
+            Ok(Clause { policy, file, line: piece.line, said, text, begins: piece.begins })
         }
         Ok(_) => Err(mistakes.into_iter().map(here).collect()),
         Err(more) => Err(mistakes.into_iter().chain(more).map(here).collect()),

@@ -117,10 +117,11 @@ fn file(path: &Path, bytes_max: usize) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }
 
-/// Bytes of one policy, the comments before it included, at most; and brackets in brackets. Cedar's parser calls itself for
-/// each level, and would end the program where a file goes deep enough.
+/// Bytes of one policy, the comments before it included, at most. Cedar's parser calls itself for each level, and a file
+/// that goes deep enough would end the program; so length and depth are held before it.
 pub(crate) const POLICY_BYTES_MAX: usize = 8 << 10;
-const DEPTH_MAX: usize = 24;
+/// Brackets in brackets, at most.
+pub(crate) const DEPTH_MAX: usize = 24;
 
 /// The text of one policy, with the white space and comments before it.
 #[derive(Debug, PartialEq, Eq)]
