@@ -163,6 +163,8 @@ fn strip_scheme(url: &str) -> Option<&str> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The head of a PNG of this size, which is all that is looked at.
@@ -225,6 +227,27 @@ pub(crate) mod tests {
             (url("image/png", &large), ImageError::TooLarge),
         ] {
             assert_eq!(Image::from_data_url(&given), Err(expected), "{given:.60}");
+        }
+    }
+
+    const BEGINNINGS: [&[u8]; 6] =
+        [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8 ", b"RIFF\0\0\0\0WEBPVP8L", b""];
+
+    proptest! {
+        #[test]
+        fn whatever_follows_a_good_beginning_is_within_bounds_or_refused(
+            (beginning, kind) in (0..BEGINNINGS.len(), 0..Media::ALL.len()),
+            rest in proptest::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let bytes = [BEGINNINGS[beginning], &rest].concat();
+            if let Ok(image) = Image::from_data_url(&url(Media::ALL[kind].name(), &bytes)) {
+                prop_assert!((TOKENS_LEAST as u32..=TOKENS_MOST as u32).contains(&image.tokens()));
+            }
+        }
+
+        #[test]
+        fn any_text_is_an_image_or_an_error(text in "(data:)?(image/(png|gif))?(;base64)?,?[ -~가-힣]{0,40}") {
+            let _ = Image::from_data_url(&text);
         }
     }
 }

@@ -35,8 +35,9 @@ const REST_WAIT_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Answer {
     pub upstream: Arc<Upstream>,
     pub api: Api,
-    /// What was sent: it is sent again where the upstream takes its word back before it has said anything.
-    pub sending: Sending,
+    /// What was sent: it is sent again where the upstream takes its word back before it has said anything. None once it
+    /// has.
+    pub sending: Option<Sending>,
     /// None once the upstream was judged by this answer.
     pub pass: Option<Pass>,
     /// None once the answer has ended, one way or the other.
@@ -106,7 +107,9 @@ impl Answer {
     async fn next(&mut self) -> Option<Item> {
         loop {
             if let Some(event) = self.read.ready.pop_front() {
-                if let Some(pass) = &mut self.pass {
+                if self.sending.take().is_some()
+                    && let Some(pass) = &mut self.pass
+                {
                     pass.begun();
                 }
                 return Some(Ok(event));
@@ -138,10 +141,13 @@ impl Answer {
 
     /// Asks once more, if the upstream only has too much to do and has written nothing yet.
     async fn again(&mut self, broke: Break) -> Result<(), EngineError> {
-        let passes = broke.blame == Blame::Load && !self.read.begun;
-        if passes && self.upstream.again(&mut self.sending, None, self.bounds.first).await {
+        let passes = broke.blame == Blame::Load && self.sending.is_some();
+        if passes
+            && let Some(sending) = &mut self.sending
+            && self.upstream.again(sending, None, self.bounds.first).await
+        {
             let wanted = Wanted { kind: STREAM, until: self.bounds.first };
-            match self.upstream.post(&mut self.sending, wanted).await {
+            match self.upstream.post(sending, wanted).await {
                 Ok(response) => {
                     self.body = Some(response.into_body());
                     self.events = Events::new(self.bounds.event_bytes_max);

@@ -183,8 +183,8 @@ impl Engine for Remote {
 
     async fn chat(&self, request: ChatRequest) -> Result<EventStream, EngineError> {
         self.able(&request)?;
-        let body = self.said(&request)?;
         let place = self.place()?;
+        let body = self.said(&request)?;
         let pass = self.upstream.enter()?;
         let limits = &self.config.limits;
         let now = Instant::now();
@@ -202,7 +202,7 @@ impl Engine for Remote {
         let answer = Answer {
             upstream: Arc::clone(&self.upstream),
             api: self.config.api,
-            sending,
+            sending: Some(sending),
             pass: Some(pass),
             body: Some(response.into_body()),
             events: Events::new(limits.event_bytes_max),

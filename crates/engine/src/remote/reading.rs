@@ -33,16 +33,6 @@ pub(super) struct Read {
     pub completion_tokens: Option<u64>,
     /// Tokens of what was written so far, as far as can be told from it.
     pub tokens: u64,
-    /// Whether anything was written that goes on to whoever asked.
-    pub begun: bool,
-}
-
-impl Read {
-    /// Hands on something that was written.
-    pub fn write(&mut self, event: Event) {
-        self.begun = true;
-        self.ready.push_back(event);
-    }
 }
 
 /// Why an answer broke off, and who is to blame.

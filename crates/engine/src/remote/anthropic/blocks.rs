@@ -168,7 +168,12 @@ impl Blocks {
                     self.calls += 1;
                     read.tokens += tokens_of(&name).max(1) as u64;
                     let (id, name) = (Some(id), Some(name));
-                    read.write(Event::ToolCall(ToolCallPart { index: call, id, name, arguments: String::new() }));
+                    read.ready.push_back(Event::ToolCall(ToolCallPart {
+                        index: call,
+                        id,
+                        name,
+                        arguments: String::new(),
+                    }));
                     Kind::Call(call)
                 };
                 self.open = Some(Open { index, kind, written: false });
@@ -223,9 +228,9 @@ impl Blocks {
             Kind::Text if self.reply.is_some() => {
                 return Err(Break::of_request("it does not follow the schema that was asked for"));
             }
-            Kind::Text | Kind::Reply => read.write(Event::Text(text)),
+            Kind::Text | Kind::Reply => read.ready.push_back(Event::Text(text)),
             Kind::Call(index) => {
-                read.write(Event::ToolCall(ToolCallPart { index, id: None, name: None, arguments: text }));
+                read.ready.push_back(Event::ToolCall(ToolCallPart { index, id: None, name: None, arguments: text }));
             }
             Kind::Other => {}
         }

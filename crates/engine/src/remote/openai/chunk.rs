@@ -129,13 +129,13 @@ impl Reader for Chunks {
 impl Chunks {
     fn choice(&mut self, choice: Choice, read: &mut Read) -> Result<(), Break> {
         if let Some(tokens) = choice.logprobs.map(Logprobs::written).filter(|tokens| !tokens.is_empty()) {
-            read.write(Event::Tokens(tokens));
+            read.ready.push_back(Event::Tokens(tokens));
         }
         let delta = choice.delta.unwrap_or_default();
         for text in [delta.content, choice.text].into_iter().flatten().filter(|text| !text.is_empty()) {
             // Each piece has at least one token, and with most servers exactly one.
             read.tokens += 1;
-            read.write(Event::Text(text));
+            read.ready.push_back(Event::Text(text));
         }
         for call in delta.tool_calls.unwrap_or_default() {
             self.call(call, read)?;
@@ -160,7 +160,7 @@ impl Chunks {
         let begins = self.call.is_none_or(|last| index > last);
         self.call = Some(self.call.map_or(index, |last| last.max(index)));
         read.tokens += 1;
-        read.write(Event::ToolCall(ToolCallPart {
+        read.ready.push_back(Event::ToolCall(ToolCallPart {
             index,
             id: call.id.filter(|_| begins),
             name: name.filter(|_| begins),

@@ -18,7 +18,10 @@ pub(in crate::remote) struct Chat<'a> {
     prompt: Option<&'a str>,
     stream: bool,
     stream_options: StreamOptions,
-    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     temperature: Option<f32>,
     #[serde(skip_serializing_if = "is_all")]
@@ -162,7 +165,9 @@ impl<'a> Chat<'a> {
             prompt: request.text.as_deref(),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
-            max_tokens: request.tokens_max,
+            // OpenAI's models that take no temperature take no `max_tokens` either; most other servers know only that.
+            max_tokens: sampling.then_some(request.tokens_max),
+            max_completion_tokens: (!sampling).then_some(request.tokens_max),
             temperature: sampling.then_some(*temperature),
             top_p: given(*top_p, 1.0),
             top_k: if sampling { *top_k } else { 0 },
@@ -371,7 +376,11 @@ mod tests {
         let mut request = request();
         request.sampling = Sampling { temperature: 1.0, top_p: 0.5, top_k: 3, ..Sampling::default() };
         let sent = serde_json::to_value(Chat::of(&config, &request)).unwrap();
-        assert!(["temperature", "top_p", "top_k"].iter().all(|field| sent.get(field).is_none()), "{sent}");
+        assert!(
+            ["temperature", "top_p", "top_k", "max_tokens"].iter().all(|field| sent.get(field).is_none()),
+            "{sent}"
+        );
+        assert_eq!(sent["max_completion_tokens"], 256);
     }
 
     #[test]
