@@ -67,6 +67,11 @@ pub enum Command {
     /// The ledger: what happened here, with proofs that others can check
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Policies: what may happen with which text, in files
+    #[command(subcommand)]
+    Policy(Policy),
+    /// Show what personal data would be hidden in a text
+    Mask(Mask),
     /// Show every setting with where it came from, and what is installed
     Doctor,
     /// Copy the whole data folder into one file, while it is in use
@@ -212,6 +217,59 @@ pub enum Ledger {
         /// The folder; what is there already is not copied again
         to: PathBuf,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Copy the starting policies into a folder, to be changed there
+    Init {
+        /// The folder [default: `policy` in the data folder]
+        dir: Option<PathBuf>,
+    },
+    /// Check a folder: grammar, facts, cases, what never applies, and what becomes possible with it
+    Check {
+        /// The folder [default: `policy` in the data folder]
+        dir: Option<PathBuf>,
+    },
+    /// Answer one question and say which policies decided, and which nearly did
+    Explain {
+        /// The question, TOML or JSON as in a case; `-` reads standard input
+        question: PathBuf,
+        /// The policies [default: `policy` in the data folder]
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Run the cases that stand beside the policies
+    Test {
+        /// The folder [default: `policy` in the data folder]
+        dir: Option<PathBuf>,
+    },
+    /// Ask what the ledger recorded again, of other policies, and show what they would have answered otherwise
+    Simulate {
+        /// The folder of the other policies
+        dir: PathBuf,
+        /// So many of the last entries
+        #[arg(long, value_name = "N", default_value_t = 10_000)]
+        last: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Mask {
+    /// A text file, UTF-8 [default: standard input]
+    pub file: Option<PathBuf>,
+    /// Only the kinds of this pack
+    #[arg(long, value_name = "NAME")]
+    pub pack: Vec<String>,
+    /// Only these kinds
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub kinds: Vec<String>,
+    /// A pack of your own, as a folder
+    #[arg(long, value_name = "DIR")]
+    pub pack_dir: Vec<PathBuf>,
+    /// List the kinds that are known
+    #[arg(long = "list")]
+    pub kinds_known: bool,
 }
 
 #[derive(Debug, Args)]

@@ -188,6 +188,26 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[("", "dure ledger check receipt.tlog-proof --key \"dure.invalid/9f2c+1a2b3c4d+AcBk…\"")],
     ),
     ("ledger export", &[("", "dure ledger export /audit/log")]),
+    ("policy init", &[("then change what is there", "dure policy init")]),
+    (
+        "policy check",
+        &[
+            ("", "dure policy check"),
+            ("a folder that is to take its place, and what becomes possible with it", "dure policy check /tmp/policy"),
+        ],
+    ),
+    ("policy explain", &[("", "dure policy explain question.toml")]),
+    ("policy test", &[("", "dure policy test")]),
+    ("policy simulate", &[("what happened lately, under other policies", "dure policy simulate /tmp/policy")]),
+    (
+        "mask",
+        &[
+            ("", "dure mask minutes.txt"),
+            ("where each finding stands, for a program", "dure mask minutes.txt --json"),
+            ("only telephone numbers and names", "dure mask --kinds phone,name minutes.txt"),
+            ("what can be found", "dure mask --list"),
+        ],
+    ),
     ("top", &[("", "dure top"), ("one sample, for a script", "dure top --once")]),
     ("doctor", &[("", "dure doctor"), ("for a program", "dure doctor --json")]),
     (

@@ -14,6 +14,7 @@ use prometheus_client::registry::Registry;
 use store::{DataLock, Schema, Store};
 use tokio::task::JoinHandle;
 
+use crate::commands::policy::mistakes;
 use crate::engines::{Embedder, Engines};
 use crate::keeper::Keeper;
 use crate::settings::Settings;
@@ -217,21 +218,16 @@ const OPERATOR_KEY: &str = "operator.key";
 const LEDGER_KEY: &str = "ledger.key";
 
 /// The folder of the institution's own policies, in the data folder.
-const POLICIES: &str = "policies";
+pub const POLICY: &str = "policy";
 
 /// What may happen: the policies of the data folder, or the starting ones where it has none.
 ///
 /// # Errors
 /// When a policy has a mistake: then nothing starts, rather than starting with other policies.
 fn guard(settings: &Settings) -> anyhow::Result<guard::Guard> {
-    let dir = settings.data.join(POLICIES);
-    match guard::policy::Policies::load(&dir) {
-        Ok(policies) => Ok(guard::Guard::new(policies, settings.engine.country)),
-        Err(problems) => {
-            let told: Vec<String> = problems.iter().map(|problem| format!("  {problem}")).collect();
-            bail!("the policies have mistakes:\n{}", told.join("\n"));
-        }
-    }
+    let dir = settings.data.join(POLICY);
+    let policies = guard::policy::Policies::load(&dir).map_err(|problems| mistakes(&problems))?;
+    Ok(guard::Guard::new(policies, settings.engine.country))
 }
 
 /// Where the ledger is, and what signs it.

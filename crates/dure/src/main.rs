@@ -54,6 +54,11 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     }
     let listen = if let Command::Up(up) = &cli.command { up.listen.clone() } else { None };
     let settings = Settings::read(&Flags { data: cli.data.clone(), settings: cli.settings.clone(), listen })?;
+    match &cli.command {
+        Command::Policy(command) => return commands::policy::run(command, &settings, cli.json),
+        Command::Mask(mask) => return commands::mask::run(mask, cli.json).map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
     if let Command::Ledger(command) = &cli.command
         && let Some(done) = commands::log::run(command, &settings, cli.json)
     {

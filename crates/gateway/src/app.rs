@@ -165,12 +165,14 @@ struct Entry {
 async fn enter(State(entry): State<Arc<Entry>>, request: Request, next: Next) -> Response {
     let Entry { app, hall, .. } = &*entry;
     let door = Arc::clone(&entry);
-    let told = async move |request| etag::answer(&door.looker, request, next).await;
+    let told = async move |request| {
+        trail::along(&door.app, request, |request| etag::answer(&door.looker, request, next)).await
+    };
     let judged = async |request: Request| {
         if !host::is_addressed_to(&request, &app.bounds.hosts) {
             return ApiError::Host.into_response();
         }
-        idempotency::answer(app, request, async |request| trail::along(app, request, told).await).await
+        idempotency::answer(app, request, told).await
     };
     let received = |request| visit::receive(hall, request, |request| alive(stage::answer(app, judged(request))));
     watch::along(app, request, received).await

@@ -203,7 +203,10 @@ impl From<guard::Refusal> for ApiError {
             guard::Refusal::NothingNamed => Self::invalid(refusal.to_string()),
             guard::Refusal::Unrecorded => Self::Unavailable(refusal.to_string()),
             // Whoever is refused is told in both languages.
-            guard::Refusal::Policy { ko, en, .. } => Self::Refused(format!("{en} ({ko})")),
+            guard::Refusal::Policy { .. }
+            | guard::Refusal::NoPolicy
+            | guard::Refusal::MaskFirst { .. }
+            | guard::Refusal::ApprovalFirst { .. } => Self::Refused(format!("{refusal} ({})", refusal.ko())),
             other => Self::Refused(other.to_string()),
         }
     }

@@ -47,7 +47,7 @@ impl IntoResponseParts for Stamped {
         let marking = self.0.iter().filter_map(|stamp| stamp.marking).max();
         for (name, value) in [
             (RECEIPT, joined(&|stamp| stamp.receipt.to_string())),
-            (SALT, joined(&|stamp| hex::encode(stamp.salt.0))),
+            (SALT, joined(&|stamp| stamp.salt.to_string())),
             (GENERATED, marking.map_or(String::new(), |marking| marking.to_string())),
             (NOTICE, told(|notice| notice.en.clone())),
             (NOTICE_KO, told(|notice| percent_encoded(&notice.ko))),

@@ -106,25 +106,34 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The reason as one word, for receipts.
-    pub fn word(&self) -> &'static str {
+    /// The same in Korean.
+    pub fn ko(&self) -> String {
         match self {
-            Self::NotVisible => "not_visible",
-            Self::NothingNamed => "nothing_named",
-            Self::Clearance { .. } => "clearance",
-            Self::Purpose { .. } => "purpose",
-            Self::Border { .. } => "border",
-            Self::EngineClass { .. } => "engine_class",
-            Self::OutsidePermit => "outside_permit",
-            Self::Readers => "readers",
-            Self::Unrecorded => "unrecorded",
-            Self::OperatorOnly | Self::AdministratorOnly | Self::HouseOnly => "role",
-            Self::Grant { .. } => "grant",
+            Refusal::NotVisible => "그런 말뭉치가 없습니다".to_owned(),
+            Refusal::NothingNamed => "검색하려면 말뭉치가 하나는 있어야 합니다".to_owned(),
+            Refusal::Clearance { class } => format!("`{class}` 등급을 볼 수 있는 권한이 필요합니다"),
+            Refusal::Purpose { purpose } => format!("이 기록은 `{purpose}`에 쓸 수 없습니다"),
+            Refusal::Border { country } => format!("이 글은 `{country}`에서 처리할 수 없습니다"),
+            Refusal::EngineClass { engine, class } => format!("`{engine}` 엔진은 `{class}` 등급의 글을 볼 수 없습니다"),
+            Refusal::OutsidePermit => "글의 라벨이 허가보다 엄격합니다".to_owned(),
+            Refusal::Readers => "이 말뭉치는 읽는 이가 따로 있습니다".to_owned(),
+            Refusal::Unrecorded => "지금은 일어난 일을 기록할 수 없어 아무것도 답하지 않습니다".to_owned(),
+            Refusal::OperatorOnly => "운영자만 할 수 있습니다".to_owned(),
+            Refusal::AdministratorOnly => "관리할 수 있는 키가 필요합니다".to_owned(),
+            Refusal::HouseOnly => "이 설치를 가진 기관을 관리하는 키가 필요합니다".to_owned(),
+            Refusal::Grant { class } => {
+                format!("관리자의 키로는 `{class}` 등급을 읽거나 더 낮은 등급으로 글을 보내는 키를 만들 수 없습니다")
+            }
+            Refusal::Policy { ko, .. } => ko.clone(),
+            Refusal::NoPolicy => "이를 허용하는 정책이 없습니다".to_owned(),
+            Refusal::Undecided => "정책이 판단하지 못하여 거절합니다".to_owned(),
+            Refusal::MaskFirst { engine } => format!("개인정보를 가린 뒤에 `{engine}`에 보낼 수 있습니다"),
+            Refusal::ApprovalFirst { group } => format!("먼저 `{group}`의 승인이 필요합니다"),
+            Refusal::Approval { reason } => format!("이 승인은 쓸 수 없습니다: {reason}"),
+            Refusal::Declassification { reason } => format!("등급을 낮출 수 없습니다: {reason}"),
         }
     }
-}
 
-impl Refusal {
     /// The reason as one word, for receipts.
     pub fn word(&self) -> &'static str {
         match self {

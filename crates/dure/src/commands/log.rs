@@ -115,15 +115,24 @@ fn read_key(key: &str) -> anyhow::Result<VerifierKey> {
     key.parse().map_err(|error| anyhow::anyhow!("`{key}` is no verifier's key: {error}"))
 }
 
-fn read_small(path: &Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read_small(path: &Path) -> anyhow::Result<Vec<u8>> {
+    read(path, FILE_BYTES_MAX)
+}
+
+/// A text from a file, or, for `-`, from standard input.
+pub(super) fn read_text(path: &Path, bytes_max: u64) -> anyhow::Result<String> {
+    String::from_utf8(read(path, bytes_max)?).with_context(|| format!("`{}` is no UTF-8 text", path.display()))
+}
+
+fn read(path: &Path, bytes_max: u64) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let open = || -> io::Result<Box<dyn Read>> {
         Ok(if path == Path::new("-") { Box::new(io::stdin()) } else { Box::new(fs::File::open(path)?) })
     };
-    let read = open().and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes));
+    let read = open().and_then(|file| file.take(bytes_max + 1).read_to_end(&mut bytes));
     read.with_context(|| format!("`{}` cannot be read", path.display()))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        bail!("`{}` is larger than anything of this kind", path.display());
+    if bytes.len() as u64 > bytes_max {
+        bail!("`{}` has more than {bytes_max} bytes", path.display());
     }
     Ok(bytes)
 }

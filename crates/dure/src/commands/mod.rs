@@ -6,7 +6,9 @@ mod doctor;
 pub mod keeping;
 mod ledger;
 pub mod log;
+pub mod mask;
 mod models;
+pub mod policy;
 mod tenants;
 
 use std::process::ExitCode;
@@ -48,6 +50,8 @@ pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Check => keeping::check(&context).await.map(|good| well = good),
         Command::Up(_)
         | Command::Restore { .. }
+        | Command::Policy(_)
+        | Command::Mask(_)
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Openapi => Ok(()),

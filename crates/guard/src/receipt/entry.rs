@@ -6,7 +6,7 @@ use base::{ContentHash, CorpusId, Country, DocumentId, Label, Principal, Receipt
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::Obligations;
+use crate::policy::{Obligations, Question};
 
 /// Bytes of a leaf (C2SP tlog-tiles writes its length in 16 bits).
 pub(crate) const LEAF_BYTES_MAX: usize = 65_535;
@@ -175,6 +175,10 @@ pub struct Receipt {
     /// The documents that were used, the first 256 of them.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub documents: Vec<DocumentId>,
+    /// What the policies were asked, so that others can be asked the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(value_type = Option<Object>)]
+    pub ask: Option<Question>,
     /// The version of the policy that decided.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub policy: Option<ContentHash>,
@@ -216,6 +220,7 @@ impl Receipt {
             label: None,
             corpora: Vec::new(),
             documents: Vec::new(),
+            ask: None,
             policy: None,
             decided_by: Vec::new(),
             obligations: None,

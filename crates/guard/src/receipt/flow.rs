@@ -33,6 +33,12 @@ impl std::fmt::Debug for Salt {
     }
 }
 
+impl std::fmt::Display for Salt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl Salt {
     /// Commits to a text that comes in parts.
     pub fn begin(&self) -> Committing {
@@ -109,6 +115,7 @@ impl Flow {
         self.note(|receipt| {
             receipt.label = Some(permit.label().clone());
             receipt.engine = Some(engine.clone());
+            receipt.ask = Some(permit.question().clone());
             receipt.policy = Some(permit.policy_version());
             receipt.decided_by = permit.policies().to_vec();
             receipt.obligations = Some(permit.obligations().clone()).filter(|obligations| !obligations.is_empty());
