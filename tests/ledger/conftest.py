@@ -10,9 +10,10 @@ import pytest
 from trial import Asked, Trial, asked, build_sumdb, small_files, tool
 
 
-def pytest_configure() -> None:
+@pytest.fixture(scope="session", autouse=True)
+def built() -> None:
     if not tool().is_file():
-        raise pytest.UsageError(f"{tool()} is not built: `make test` builds it, or cargo build --release -p ledger --examples")
+        pytest.fail(f"{tool()} is not built: `make test` builds it, or cargo build --release -p ledger --examples")
 
 
 @pytest.fixture

@@ -14,39 +14,49 @@ from house import eventually
 from trial import Asked, Trial, read_acknowledged
 
 KILLS = int(os.environ.get("DURE_LEDGER_KILLS", "30"))
+# A log that has more is followed by a new one, since all of it is looked through after each kill.
+ENTRIES_MAX = 20_000
+
+
+def killed_once(trial: Trial, tag: str, chance: random.Random) -> list[tuple[int, str]]:
+    """Lets a writer work for a moment and kills it; gives what it was told."""
+    said = trial.dir.parent / "said"
+    words = ["append", "--callers", "4", "--print", "--tag", tag]
+    with open(said, "wb") as out:
+        process = subprocess.Popen(trial.command(*words, publish_ms=chance.choice([1, 20, 200])), stdout=out)
+        # From the first moments, in which it opens the log, to well into its work.
+        time.sleep(chance.choice([0.01, 0.05, 0.2]) * chance.random())
+        assert process.poll() is None, "the writer ended by itself"
+        process.kill()
+        process.wait()
+    return read_acknowledged(said.read_text())
 
 
 def test_killed_at_any_moment_every_acknowledged_entry_is_there(trial: Trial, sumdb: Asked, place: Path) -> None:
     chance = random.Random(20261130)
-    acknowledged: dict[int, str] = {}
+    log, known, told = trial, {}, 0
     older = place / "older"
-    said = place / "said"
-    cut_short = 0
     for run in range(KILLS):
-        words = ["append", "--callers", "4", "--print", "--tag", f"run {run}"]
-        with open(said, "wb") as out:
-            process = subprocess.Popen(trial.command(*words, publish_ms=chance.choice([1, 20, 200])), stdout=out)
-            # From the first moments, in which it opens the log, to well into its work.
-            time.sleep(chance.choice([0.01, 0.05, 0.2]) * chance.random())
-            cut_short += process.poll() is None
-            process.kill()
-            process.wait()
-        for index, leaf in read_acknowledged(said.read_text()):
-            assert index not in acknowledged, f"entry {index} was given twice"
-            acknowledged[index] = leaf
+        for index, leaf in killed_once(log, f"run {run}", chance):
+            assert index not in known, f"entry {index} was given twice"
+            known[index] = leaf
+            told += 1
         # The next owner publishes what the journal holds.
-        trial("append", "--count", "0")
-        found = trial.leaves()
-        assert {index: found.get(index) for index in acknowledged} == acknowledged
+        log("append", "--count", "0")
+        found = log.leaves()
+        assert {index: found.get(index) for index in known} == known
         assert sorted(found) == list(range(len(found)))
+        log("verify", *(["--older", older] if older.exists() else []))
+        assert "0 waiting" in log("fsck")
+        assert sumdb(f"{log.dir}\t{older if older.exists() else ''}") == f"ok {len(found)}"
         # What nobody was told of may be there; its index is taken then, too.
-        acknowledged = found
-        trial("verify", *(["--older", older] if older.exists() else []))
-        assert "0 waiting" in trial("fsck")
-        shutil.copy(trial.checkpoint, older)
-    assert cut_short == KILLS, f"only {cut_short} of {KILLS} were cut short"
-    assert len(acknowledged) > KILLS, "the writer was never let to write"
-    assert sumdb(f"{trial.dir}\t{older}") == f"ok {len(acknowledged)}"
+        known = found
+        shutil.copy(log.checkpoint, older)
+        if len(known) > ENTRIES_MAX:
+            older.unlink()
+            (place / str(run)).mkdir()
+            log, known = Trial(place / str(run)), {}
+    assert told > KILLS, "the writer was never let to write"
 
 
 def test_a_rolled_back_copy_refuses_to_sign(trial: Trial, place: Path) -> None:

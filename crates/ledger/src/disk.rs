@@ -118,7 +118,13 @@ pub(crate) fn replace(disk: &dyn Disk, path: &Path, beside: &Path, bytes: &[u8])
     disk.write(&mut file, beside, bytes)?;
     disk.sync(&file, beside)?;
     disk.rename(beside, path)?;
-    disk.sync_dir(path.parent().unwrap_or(Path::new("/")))
+    disk.sync_dir(folder_of(path))
+}
+
+/// The folder that holds `path`'s name.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
 }
 
 #[cfg(test)]
@@ -201,6 +207,13 @@ pub(crate) mod tests {
         assert_eq!(read(&path, 11).unwrap().unwrap().len(), 11);
         assert!(read(&path, 10).unwrap_err().to_string().contains("more than 10 bytes"));
         assert!(read(&dir.path().join("none"), 10).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_name_alone_is_in_this_folder() {
+        assert_eq!(folder_of(Path::new("highest")), Path::new("."));
+        assert_eq!(folder_of(Path::new("a/highest")), Path::new("a"));
+        assert_eq!(folder_of(Path::new("/")), Path::new("/"));
     }
 
     #[test]

@@ -111,7 +111,7 @@ impl Journal {
     /// Begins a journal in a folder that has none.
     pub(crate) fn create(disk: Arc<dyn Disk>, dir: &Path) -> Result<Self, DiskError> {
         disk.make_dir(dir)?;
-        disk.sync_dir(dir.parent().unwrap_or(Path::new("/")))?;
+        disk.sync_dir(disk::folder_of(dir))?;
         let segment = Segment::create(&*disk, dir, 0)?;
         Ok(Self { disk, dir: dir.to_owned(), segment, next: 0 })
     }
@@ -125,6 +125,9 @@ impl Journal {
         }
         let Some(found) = scan(dir)? else { return Ok(None) };
         let Some(last) = found.last else { return Ok(None) };
+        if found.torn_bytes > 0 {
+            tracing::warn!(bytes = found.torn_bytes, "a group that was never acknowledged is cut off the journal");
+        }
         let segment = Segment::reopen(&*disk, last, found.torn_bytes)?;
         let journal = Self { disk, dir: dir.to_owned(), segment, next: found.first + found.entries.len() as u64 };
         Ok(Some(Recovered { journal, first: found.first, entries: found.entries }))

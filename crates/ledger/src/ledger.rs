@@ -23,12 +23,15 @@ use crate::tile::ENTRY_BYTES_MAX;
 use crate::tree::leaf_hash;
 use crate::waiting::{Appended, Stopped, Teller, Waiting};
 
+/// A day, so that a time that far ahead can be named.
+const PUBLISH_MS_MAX: u64 = 86_400_000;
+
 /// The bounds of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Entries that may wait to be written; at least 1.
     pub queue_max: usize,
-    /// How long an entry may be durable before its publishing begins.
+    /// How long an entry may be durable before its publishing begins, behind the one that is going on; a day at most.
     pub publish_ms: u64,
     /// Bytes of entries that may be durable and not yet published. Appending waits where more would be.
     pub backlog_bytes_max: usize,
@@ -107,7 +110,7 @@ impl Ledger {
         let key = publisher.key.clone();
         let shared = Arc::new(Shared::new(checkpoint, options.backlog_bytes_max));
         let (sender, queue) = mpsc::channel(options.queue_max.max(1));
-        let every = Duration::from_millis(options.publish_ms);
+        let every = Duration::from_millis(options.publish_ms.min(PUBLISH_MS_MAX));
         let (for_sequencer, for_publisher) = (Arc::clone(&shared), Arc::clone(&shared));
         let threads = [
             spawn("ledger journal", dir, move || sequencer::run(journal, queue, &for_sequencer))?,

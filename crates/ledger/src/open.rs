@@ -114,7 +114,10 @@ pub(crate) fn open(
     options: &Options,
 ) -> Result<Opened, OpenError> {
     let key = VerifierKey::new(origin, KeyKind::Ed25519, &signer.public_key())?;
-    disk.make_dir(dir)?;
+    if !dir.is_dir() {
+        disk.make_dir(dir)?;
+        disk.sync_dir(disk::folder_of(dir))?;
+    }
     let lock = lock(dir)?;
     objects::prepare(&*disk, dir)?;
     let remembered = memory.recall()?.map(|text| Checkpoint::open(text.as_bytes(), &key)).transpose();

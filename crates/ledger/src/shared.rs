@@ -194,3 +194,40 @@ impl Drop for Watch<'_> {
 fn bytes(group: &[Leaf]) -> usize {
     group.iter().map(|(entry, _)| entry.len() + size_of::<Leaf>()).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::note::{KeyKind, VerifierKey};
+    use crate::signer::{Ed25519Signer, Signer as _};
+    use crate::tree::{empty_root, leaf_hash};
+
+    #[test]
+    fn a_full_backlog_lets_nothing_in_until_work_is_done() {
+        let signer = Ed25519Signer::from_secret(&[3; 32]);
+        let key = VerifierKey::new("ledger.example/test", KeyKind::Ed25519, &signer.public_key()).unwrap();
+        let checkpoint = Checkpoint::sign(0, empty_root(), &key, &signer).unwrap();
+        let shared = Shared::new(checkpoint.clone(), 100);
+        shared.room().unwrap();
+        shared.add(vec![(vec![1; 200], leaf_hash(&[1; 200]))]);
+        let work = shared.work(Instant::now()).unwrap();
+        let (sender, order) = channel();
+        std::thread::scope(|scope| {
+            let (shared, begun) = (&shared, sender.clone());
+            scope.spawn(move || {
+                begun.send("begun").unwrap();
+                shared.room().unwrap();
+                begun.send("room").unwrap();
+            });
+            assert_eq!(order.recv(), Ok("begun"));
+            for _ in 0..1_000 {
+                std::thread::yield_now();
+            }
+            sender.send("done").unwrap();
+            shared.done(work, &checkpoint);
+            assert_eq!((order.recv(), order.recv()), (Ok("done"), Ok("room")));
+        });
+    }
+}

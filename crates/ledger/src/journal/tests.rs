@@ -120,21 +120,36 @@ fn a_missing_segment_is_damage() {
     assert!(matches!(recover(&dir), Err(JournalError::Damaged { .. })));
 }
 
+/// Whoever sends entries knows everything but the segment's salt.
 #[test]
-fn entries_that_look_like_groups_are_entries() {
+fn an_entry_that_looks_like_a_group_is_an_entry() {
     let dir = tempfile::tempdir().unwrap();
-    let place = dir.path().join("journal");
-    three_groups(&place);
-    let frames = fs::read(only_segment(&place)).unwrap()[HEAD..].to_vec();
-    let other = dir.path().join("other");
-    let mut journal = Journal::create(disk(), &other).unwrap();
-    journal.commit([frames.as_slice()].into_iter()).unwrap();
-    let path = only_segment(&other);
-    // The group that holds them is torn.
+    let dir = dir.path().join("journal");
+    let mut journal = Journal::create(disk(), &dir).unwrap();
+    let mut payload = Vec::new();
+    push_entry(&mut payload, b"never acknowledged");
+    let mut forged = [&FRAME_MAGIC[..], &1_u32.to_be_bytes(), &(payload.len() as u32).to_be_bytes(), &[0; 8]].concat();
+    forged.extend_from_slice(&Sha256::digest(&payload));
+    // It will lie behind the group's head and the entry's length.
+    let at = (HEAD + FRAME_HEAD + 2) as u64;
+    let with_seal = |salt: &[u8; 32]| [&forged[..], &seal(salt, at, &forged), &payload].concat();
+    journal.commit([with_seal(&[0; 32]).as_slice()].into_iter()).unwrap();
+    let path = only_segment(&dir);
+    // The group that holds it is torn.
     let length = fs::metadata(&path).unwrap().len();
-    File::options().write(true).open(&path).unwrap().set_len(length - 1).unwrap();
-    assert!(scan(&other).unwrap().unwrap().torn_bytes > 0);
-    assert_eq!(recover(&other).unwrap().unwrap().entries.len(), 0);
+    File::options().write(true).open(&path).unwrap().set_len(length + 1).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[HEAD + 20] ^= 1;
+    fs::write(&path, &bytes).unwrap();
+    assert!(scan(&dir).unwrap().unwrap().torn_bytes > 0);
+    // With the salt it would have been taken for one.
+    let salt = journal.segment.salt;
+    let known = with_seal(&salt);
+    bytes[at as usize..at as usize + known.len()].copy_from_slice(&known);
+    fs::write(&path, &bytes).unwrap();
+    assert!(matches!(scan(&dir), Err(JournalError::Damaged { .. })));
+    fs::write(&path, &bytes[..HEAD + FRAME_HEAD]).unwrap();
+    assert_eq!(recover(&dir).unwrap().unwrap().entries.len(), 0);
 }
 
 #[test]
