@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use base::{ContentHash, Country};
 use cedar_policy::{Authorizer, Effect, PolicySet};
@@ -104,7 +105,7 @@ pub fn compare(before: &Policies, after: &Policies, home: Country) -> Changes {
     for grid in values.grids() {
         changes.truncated |= grid.size() > CELLS_MAX;
         let (mut opened, mut closed) = (Vec::new(), Vec::new());
-        let mut obliged: BTreeMap<(Obligations, Obligations), Vec<Vec<usize>>> = BTreeMap::new();
+        let mut obliged: BTreeMap<(Arc<Obligations>, Arc<Obligations>), Vec<Vec<usize>>> = BTreeMap::new();
         for cell in grid.cells() {
             changes.combinations += 1;
             let question = grid.question(&cell);
