@@ -141,7 +141,7 @@ pub struct EgressPermit {
     pub(crate) engine: EngineTerms,
     pub(crate) question: Question,
     pub(crate) decision: Arc<Decision>,
-    pub(crate) obligations: Obligations,
+    pub(crate) obligations: Arc<Obligations>,
     pub(crate) approved: BTreeSet<String>,
 }
 

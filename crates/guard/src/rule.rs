@@ -268,7 +268,7 @@ impl Guard {
         };
         let question = self.question(principal, act, label, purpose, route);
         let decision = self.policies.load().decide(&question);
-        let obligations = decision.obligations()?.clone();
+        let obligations = Arc::clone(decision.obligations()?);
         Ok(EgressPermit { outlet, engine: to.clone(), question, decision, obligations, approved: BTreeSet::new() })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use base::{ContentHash, Country};
 use cedar_policy::{Authorizer, Effect, PolicySet};
@@ -104,7 +105,7 @@ pub fn compare(before: &Policies, after: &Policies, home: Country) -> Changes {
     for grid in values.grids() {
         changes.truncated |= grid.size() > CELLS_MAX;
         let (mut opened, mut closed) = (Vec::new(), Vec::new());
-        let mut obliged: BTreeMap<(Obligations, Obligations), Vec<Vec<usize>>> = BTreeMap::new();
+        let mut obliged: BTreeMap<[Arc<Obligations>; 2], Vec<Vec<usize>>> = BTreeMap::new();
         for cell in grid.cells() {
             changes.combinations += 1;
             let question = grid.question(&cell);
@@ -112,14 +113,14 @@ pub fn compare(before: &Policies, after: &Policies, home: Country) -> Changes {
                 (Answer::Deny(_), Answer::Permit(_)) => opened.push(cell),
                 (Answer::Permit(_), Answer::Deny(_)) => closed.push(cell),
                 (Answer::Permit(old), Answer::Permit(new)) if old != new => {
-                    obliged.entry((old, new)).or_default().push(cell);
+                    obliged.entry([old, new]).or_default().push(cell);
                 }
                 _ => (),
             }
         }
         changes.opened.extend(lines(&grid, opened));
         changes.closed.extend(lines(&grid, closed));
-        for ((old, new), cells) in obliged {
+        for ([old, new], cells) in obliged {
             changes.obliged.extend(lines(&grid, cells).into_iter().map(|line| format!("{line}: {old} -> {new}")));
         }
     }

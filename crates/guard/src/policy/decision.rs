@@ -1,5 +1,7 @@
 //! An answer, and which policies gave it.
 
+use std::sync::Arc;
+
 use base::ContentHash;
 
 use super::Obligations;
@@ -9,7 +11,7 @@ use crate::Refusal;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Yes, with these obligations.
-    Permit(Obligations),
+    Permit(Arc<Obligations>),
     /// No.
     Deny(Refusal),
 }
@@ -30,7 +32,7 @@ impl Decision {
     ///
     /// # Errors
     /// The [`Refusal`], if it is no.
-    pub fn obligations(&self) -> Result<&Obligations, Refusal> {
+    pub fn obligations(&self) -> Result<&Arc<Obligations>, Refusal> {
         match &self.answer {
             Answer::Permit(obligations) => Ok(obligations),
             Answer::Deny(refusal) => Err(refusal.clone()),

@@ -64,7 +64,7 @@ impl Policies {
     pub fn explain(&self, question: &Question) -> Explanation {
         let decision = self.judge(question);
         let (obligations, reason) = match &decision.answer {
-            Answer::Permit(obligations) => (obligations.clone(), None),
+            Answer::Permit(obligations) => (Obligations::clone(obligations), None),
             Answer::Deny(refusal) => (Obligations::default(), Some(refusal)),
         };
         let by_built_in_rule = super::floor::decide(question).is_err();

@@ -170,7 +170,7 @@ impl Policies {
             Verdict::Allow => {
                 let mut obligations = Obligations::default();
                 clauses().for_each(|clause| obligations.join(&clause.said.obligations));
-                Answer::Permit(obligations)
+                Answer::Permit(Arc::new(obligations))
             }
             Verdict::Deny if decided.is_empty() => Answer::Deny(Refusal::NoPolicy),
             Verdict::Deny => {
