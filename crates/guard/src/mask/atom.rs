@@ -49,14 +49,17 @@ impl Cutter {
     /// The next atom of `text`; none where the text's end (`end`: nothing will follow) does not settle one.
     pub(super) fn next(&mut self, lexicon: &Lexicon, text: &str, end: bool) -> Option<Atom> {
         loop {
-            let token_end = self.token_end(text);
-            let next = skip_space(text, token_end);
-            if next == text.len() && !end && next - self.start <= self.bytes_max() {
-                self.seen = token_end.max(self.at);
-                return None;
-            }
+            // Never looked at twice: at most one atom's length beyond what is settled.
+            let limit = text.len().min(self.start + self.bytes_max() + 1);
+            let bytes = &text.as_bytes()[..limit];
+            let token_end = run_end(bytes, self.seen.max(self.at), |byte| !is_space(byte));
+            let next = run_end(bytes, token_end, is_space);
             if next - self.start > self.bytes_max() {
                 return Some(self.force(text));
+            }
+            if next == text.len() && !end {
+                self.seen = token_end;
+                return None;
             }
             if self.at == text.len() {
                 return (self.start < self.at).then(|| self.finish(false));
@@ -85,11 +88,6 @@ impl Cutter {
 
     fn bytes_max(&self) -> usize {
         if self.key { KEY_BYTES_MAX } else { ATOM_BYTES_MAX }
-    }
-
-    fn token_end(&self, text: &str) -> usize {
-        let from = self.seen.max(self.at);
-        text.as_bytes()[from..].iter().position(|byte| is_space(*byte)).map_or(text.len(), |length| from + length)
     }
 
     fn heat(&mut self, lexicon: &Lexicon, token: &str) -> Heat {
@@ -146,8 +144,9 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-fn skip_space(text: &str, from: usize) -> usize {
-    text.as_bytes()[from..].iter().position(|byte| !is_space(*byte)).map_or(text.len(), |length| from + length)
+/// Where the bytes from `from` on that fit end.
+fn run_end(bytes: &[u8], from: usize, fits: impl Fn(u8) -> bool) -> usize {
+    bytes[from..].iter().position(|byte| !fits(*byte)).map_or(bytes.len(), |length| from + length)
 }
 
 /// A full stop behind a letter, and no digit in the token: the rest of a number, or of an address, does not follow.

@@ -11,12 +11,14 @@ use super::check::Verdict;
 use super::lexicon::{Lexicon, figure};
 use super::name::names;
 use super::normal::{Normal, View, read};
-use super::number::{Form, Unit, digits, may_begin, runs};
+use super::number::{Fit, Form, Unit, digits, may_begin, runs};
 use super::pack::{PackError, Packs};
 use super::rules::{Kind, Patterns, Rule, Triggers, characters, compile};
 
 /// How sure a finding must be to be reported.
 const ENOUGH: f32 = 0.5;
+/// What it adds that somebody wrote a number in digits set apart.
+const APART: f32 = 0.15;
 /// Bytes of source before an atom in which context words count.
 pub(super) const BEFORE_BYTES: usize = 160;
 /// How sure a name must be to be hidden wherever it stands again.
@@ -97,6 +99,7 @@ pub(super) struct Memory {
     left: Normal,
     units: Vec<Unit>,
     marks: Vec<bool>,
+    nearby: Vec<Option<bool>>,
 }
 
 impl Masker {
@@ -156,6 +159,7 @@ impl Masker {
             masker: self,
             left: &text[left..atom.span.start],
             left_room: &mut memory.left,
+            nearby: &mut memory.nearby,
             hits: Vec::new(),
         };
         let view = read(source, &mut memory.normal);
@@ -221,6 +225,8 @@ struct Search<'a> {
     masker: &'a Masker,
     left: &'a str,
     left_room: &'a mut Normal,
+    /// For each rule, whether one of its words stands near the run that is being read.
+    nearby: &'a mut Vec<Option<bool>>,
     hits: Vec<Hit>,
 }
 
@@ -245,14 +251,22 @@ impl Search<'_> {
     fn run(&mut self, view: View<'_>, run: &[Unit]) {
         let masker = self.masker;
         let earlier = self.hits.len();
+        let whole = run[0].start..run[run.len() - 1].end;
+        self.nearby.clear();
+        self.nearby.resize(masker.rules, None);
         for from in (0..run.len()).filter(|from| may_begin(run, *from)) {
-            for (kind, one) in masker.kinds.iter().enumerate() {
-                for rule in &one.rules {
-                    let Patterns::Digits(templates) = &rule.patterns else { continue };
-                    for template in templates {
-                        if let Some(fit) = template.fit(run, from) {
-                            self.number(view, kind, rule, &run[from..from + fit.length], fit.form, fit.starred);
-                        }
+            let rules = masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
+            for (place, (kind, rule)) in rules.enumerate() {
+                let Patterns::Digits(templates) = &rule.patterns else { continue };
+                // What stands near a run is near each of its numbers, and is looked for once.
+                let near = self.nearby[place].unwrap_or_else(|| self.near(view.text, &whole, rule));
+                self.nearby[place] = Some(near);
+                if rule.most(near) + APART < ENOUGH {
+                    continue;
+                }
+                for template in templates {
+                    if let Some(fit) = template.fit(run, from) {
+                        self.number(view, kind, rule, &run[from..from + fit.length], &fit, near);
                     }
                 }
             }
@@ -261,19 +275,19 @@ impl Search<'_> {
         self.hits.extend(best(readings));
     }
 
-    fn number(&mut self, view: View<'_>, kind: usize, rule: &Rule, units: &[Unit], form: Form, starred: bool) {
+    fn number(&mut self, view: View<'_>, kind: usize, rule: &Rule, units: &[Unit], fit: &Fit, near: bool) {
         let key = digits(units);
         let span = units[0].start..units[units.len() - 1].end;
-        let verdict = if starred { None } else { rule.verdict(&key) };
-        let usual = form == Form::Usual;
-        let Some(mut confidence) = rule.confidence(usual, verdict, || self.near(view.text, &span, rule)) else { return };
+        let verdict = if fit.starred { None } else { rule.verdict(&key) };
+        let usual = fit.form == Form::Usual;
+        let Some(mut confidence) = rule.confidence(usual, verdict, || near) else { return };
         let bytes = view.text.as_bytes();
         if span.start > 0 && (bytes[span.start - 1].is_ascii_alphabetic() || bytes[span.start - 1] == b'_') {
             confidence -= 0.3;
         }
-        match form {
+        match fit.form {
             Form::Usual => {}
-            Form::Apart => confidence += 0.15,
+            Form::Apart => confidence += APART,
             Form::Odd if verdict != Some(Verdict::Right) => return,
             Form::Odd => confidence -= 0.1,
             Form::Bare if is_amount(&view.text[span.end..]) => confidence -= 0.5,

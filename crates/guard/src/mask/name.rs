@@ -69,7 +69,7 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
     let mut best: Option<Name> = None;
     for candidate in candidates(lexicon, text, at) {
         // Inside a word, only a whole name right behind a title (팀장김도현).
-        if inside && (candidate.spaced || candidate.looks < WHOLE) {
+        if inside && (candidate.spaced || candidate.looks < WHOLE || !opens(lexicon, text, words, word)) {
             continue;
         }
         let as_written = &text[candidate.span.clone()];
@@ -104,9 +104,12 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
         sure += match tail {
             Tail::Honorific => 0.35,
             Tail::Title => 0.3,
+            Tail::Glued => 0.14,
             Tail::Naming if whole => 0.2,
             Tail::End if whole && titled_in_brackets(lexicon, text, span.end, words) => 0.3,
             Tail::End if announced.is_some_and(|(class, _)| class == Class::Title) => 0.05,
+            // Without a sign, 감시인은 is more often a word than a name.
+            Tail::Particle if announced.is_some() && !labelled && !is_personal(&text[candidate.rest.clone()]) => -0.25,
             Tail::Particle => 0.05,
             Tail::End | Tail::Naming | Tail::Other => 0.0,
         };
@@ -127,6 +130,14 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
         }
     }
     best
+}
+
+/// Whether the word before the place stands at the start of its run of Hangul.
+fn opens(lexicon: &Lexicon, text: &str, words: &[Word], word: usize) -> bool {
+    word.checked_sub(1).is_some_and(|last| {
+        let start = words[last].0;
+        start == 0 || lexicon.flags(&text[text.floor_char_boundary(start - 1)..]).is_none()
+    })
 }
 
 fn is_word_and_particle(lexicon: &Lexicon, written: &str) -> bool {
@@ -197,6 +208,8 @@ enum Tail {
     Particle,
     Honorific,
     Title,
+    /// A title in the same word, which may just as well be the end of a longer word.
+    Glued,
     /// 이라는: a name was just said.
     Naming,
     Other,
@@ -208,7 +221,7 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
     let end = candidate.rest.end;
     if !rest.is_empty() {
         if starts_word(words, candidate.rest.start) {
-            return Tail::Title;
+            return Tail::Glued;
         }
         if lexicon.is_honorific(rest) || honorific_and_particle(lexicon, rest) {
             return Tail::Honorific;
@@ -229,6 +242,11 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
         return Tail::Honorific;
     }
     Tail::End
+}
+
+/// Whether a particle stands behind persons only.
+fn is_personal(particle: &str) -> bool {
+    matches!(particle, "에게" | "에게서" | "께" | "께서" | "한테")
 }
 
 fn honorific_and_particle(lexicon: &Lexicon, rest: &str) -> bool {
@@ -261,7 +279,7 @@ fn before(text: &str, at: usize, words: &[Word], word: usize) -> Option<(Class, 
         }
         let sign = between.contains([':', '=', '|', '\t', '>', '"']);
         let line = between.bytes().filter(|byte| *byte == b'\n').count();
-        if line > 1 || (line == 1 && class == Class::Title) {
+        if line > 1 || (class == Class::Title && (line == 1 || between.contains([',', '·', '/', '.']))) {
             return None;
         }
         return Some((class, sign || (class == Class::Label && between.contains('('))));

@@ -5,8 +5,8 @@
 
 use super::lexicon::figure;
 
-/// The most digits of one run.
-const UNITS_MAX: usize = 512;
+/// The most digits of one run. A longer one is read in parts that overlap by the longest number.
+const UNITS_MAX: usize = 96;
 /// The longest number that a template may describe.
 const DIGITS_MAX: usize = 24;
 
@@ -206,7 +206,11 @@ pub(super) fn runs(text: &str, words: bool, room: &mut Vec<Unit>, mut found: imp
             at = unit.end;
             room.push(unit);
         }
-        stars(text, at, room);
+        if room.len() == UNITS_MAX {
+            at = room[UNITS_MAX - DIGITS_MAX].start;
+        } else {
+            stars(text, at, room);
+        }
         if room.len() >= 6 {
             found(room);
         }

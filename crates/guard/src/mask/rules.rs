@@ -67,6 +67,12 @@ impl Rule {
         Some((written + checked + if near { parts.near } else { 0.0 }).clamp(0.0, 1.0))
     }
 
+    /// The most that any match can make us sure.
+    pub(super) fn most(&self, near: bool) -> f32 {
+        let parts = &self.confidence;
+        parts.grouped.max(parts.bare) + parts.passed + if near { parts.near } else { 0.0 }
+    }
+
     pub(super) fn window(&self) -> usize {
         self.window
     }
