@@ -27,6 +27,8 @@ pub(super) struct Atom {
     pub(super) named: bool,
     /// Whether there may be a number written in words in it.
     pub(super) worded: bool,
+    /// Whether there may be something to normalise in it.
+    pub(super) odd: bool,
     /// Whether it was cut because it became too long.
     pub(super) cut: bool,
 }
@@ -40,6 +42,7 @@ pub(super) struct Cutter {
     hot: bool,
     named: bool,
     worded: bool,
+    odd: bool,
     reach: u8,
     key: bool,
     room: Normal,
@@ -94,7 +97,9 @@ impl Cutter {
         if token.len() > 9 && (token.contains("-----BEGIN") || token.contains("-----END")) {
             self.key = !token.contains("-----END");
         }
-        let heat = if is_odd(token) { lexicon.heat(read(token, &mut self.room).text) } else { lexicon.heat(token) };
+        let odd = is_odd(token);
+        let heat = if odd { lexicon.heat(read(token, &mut self.room).text) } else { lexicon.heat(token) };
+        self.odd |= odd;
         self.named |= heat.named;
         self.worded |= heat.worded;
         if heat.hot {
@@ -118,15 +123,15 @@ impl Cutter {
     fn force(&mut self, text: &str) -> Atom {
         if self.at == self.start {
             self.at = gentle_cut(text, text.floor_char_boundary(self.start + self.bytes_max()));
-            (self.hot, self.named, self.worded) = (true, true, true);
+            (self.hot, self.named, self.worded, self.odd) = (true, true, true, true);
         }
         self.seen = self.at;
         self.finish(true)
     }
 
     fn finish(&mut self, cut: bool) -> Atom {
-        let atom = Atom { span: self.start..self.at, hot: self.hot, named: self.named, worded: self.worded, cut };
-        (self.start, self.hot, self.named, self.worded) = (self.at, false, false, false);
+        let atom = Atom { span: self.start..self.at, hot: self.hot, named: self.named, worded: self.worded, odd: self.odd, cut };
+        (self.start, self.hot, self.named, self.worded, self.odd) = (self.at, false, false, false, false);
         (self.reach, self.key) = (0, false);
         atom
     }

@@ -22,7 +22,7 @@ const APART: f32 = 0.15;
 /// Bytes of source before an atom in which context words count.
 pub(super) const BEFORE_BYTES: usize = 160;
 /// How sure a name must be to be hidden wherever it stands again.
-const SURE: f32 = 0.6;
+const SURE: f32 = 0.68;
 /// Names that one text remembers.
 const NAMES_MAX: usize = 2_000;
 /// How much is hidden on each side of a cut that went through something.
@@ -162,7 +162,7 @@ impl Masker {
             nearby: &mut memory.nearby,
             hits: Vec::new(),
         };
-        let view = read(source, &mut memory.normal);
+        let view = if atom.odd { read(source, &mut memory.normal) } else { View::plain(source) };
         let digits = view.text.bytes().filter(u8::is_ascii_digit).count();
         search.numbers(view, digits, atom.worded, &mut memory.units);
         search.expressions(view, digits, &mut memory.marks);
@@ -258,14 +258,17 @@ impl Search<'_> {
             let rules = masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
             for (place, (kind, rule)) in rules.enumerate() {
                 let Patterns::Digits(templates) = &rule.patterns else { continue };
-                // What stands near a run is near each of its numbers, and is looked for once.
-                let near = self.nearby[place].unwrap_or_else(|| self.near(view.text, &whole, rule));
-                self.nearby[place] = Some(near);
-                if rule.most(near) + APART < ENOUGH {
+                if self.nearby[place] == Some(false) && rule.most(false) + APART < ENOUGH {
                     continue;
                 }
                 for template in templates {
                     if let Some(fit) = template.fit(run, from) {
+                        // What stands near a run is near each of its numbers, and is looked for once.
+                        let near = self.nearby[place].unwrap_or_else(|| self.near(view.text, &whole, rule));
+                        self.nearby[place] = Some(near);
+                        if rule.most(near) + APART < ENOUGH {
+                            break;
+                        }
                         self.number(view, kind, rule, &run[from..from + fit.length], &fit, near);
                     }
                 }

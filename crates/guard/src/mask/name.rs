@@ -83,6 +83,10 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
             continue;
         }
         let whole = candidate.looks >= WHOLE;
+        let beside_it = touches(text, candidate.span.start..candidate.rest.end, beside, candidate.looks >= WHOLE);
+        if inside && !(beside_it || is_known || tail == Tail::Honorific) {
+            continue;
+        }
         let announced = before(text, at, words, word);
         let labelled = matches!(announced, Some((Class::Label, true)));
         // 소금의: a word of two syllables and a particle.
@@ -113,7 +117,7 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
             Tail::Particle => 0.05,
             Tail::End | Tail::Naming | Tail::Other => 0.0,
         };
-        if touches(text, span.clone(), beside, whole) {
+        if beside_it {
             sure += 0.3;
         }
         if whole {
@@ -250,7 +254,7 @@ fn is_personal(particle: &str) -> bool {
 }
 
 fn honorific_and_particle(lexicon: &Lexicon, rest: &str) -> bool {
-    rest.char_indices().skip(1).any(|(place, _)| lexicon.is_honorific(&rest[..place]) && lexicon.is_particle(&rest[place..]))
+    rest.char_indices().skip(1).take(6).any(|(place, _)| lexicon.is_honorific(&rest[..place]) && lexicon.is_particle(&rest[place..]))
 }
 
 fn starts_word(words: &[Word], at: usize) -> bool {

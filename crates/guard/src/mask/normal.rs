@@ -25,7 +25,12 @@ pub(super) struct View<'a> {
     map: Option<&'a Normal>,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// A piece that is known to have nothing to normalise.
+    pub(super) fn plain(text: &'a str) -> Self {
+        Self { text, map: None }
+    }
+
     /// The span of the source for a span of the normalised text that is not empty.
     pub(super) fn source(&self, span: Range<usize>) -> Range<usize> {
         match self.map {
