@@ -130,7 +130,14 @@ impl Cutter {
     }
 
     fn finish(&mut self, cut: bool) -> Atom {
-        let atom = Atom { span: self.start..self.at, hot: self.hot, named: self.named, worded: self.worded, odd: self.odd, cut };
+        let atom = Atom {
+            span: self.start..self.at,
+            hot: self.hot,
+            named: self.named,
+            worded: self.worded,
+            odd: self.odd,
+            cut,
+        };
         (self.start, self.hot, self.named, self.worded, self.odd) = (self.at, false, false, false, false);
         (self.reach, self.key) = (0, false);
         atom
@@ -158,7 +165,9 @@ fn run_end(bytes: &[u8], from: usize, fits: impl Fn(u8) -> bool) -> usize {
 fn ends_sentence(token: &str) -> bool {
     let bytes = token.as_bytes();
     let [.., before, b'.' | b'?' | b'!'] = bytes else { return false };
-    (before.is_ascii_lowercase() || *before >= 0x80) && !bytes.iter().any(u8::is_ascii_digit) && !is_odd(token)
+    (before.is_ascii_lowercase() || *before >= 0x80)
+        && !bytes.iter().any(u8::is_ascii_digit)
+        && !is_odd(token)
         && !token.chars().any(|c| super::lexicon::figure(c).is_some() && token.len() <= 4)
 }
 
@@ -181,7 +190,8 @@ mod tests {
     fn atoms_cover_the_text_and_stay_within_their_bound() {
         let long = "가나다".repeat(3_000);
         let numbers = "12 ".repeat(5_000);
-        for text in ["", " ", "가", "전화 010-1234-5678", &long, &numbers, "\n\n\n", "a\u{301}".repeat(5_000).as_str()] {
+        for text in ["", " ", "가", "전화 010-1234-5678", &long, &numbers, "\n\n\n", "a\u{301}".repeat(5_000).as_str()]
+        {
             let atoms = atoms(text);
             let mut at = 0;
             for atom in &atoms {

@@ -140,7 +140,12 @@ impl Masker {
     }
 
     pub(super) fn finding(&self, hit: Hit) -> Finding {
-        Finding { kind: self.kinds[hit.kind].name.clone(), span: hit.span, confidence: hit.confidence, check: hit.check }
+        Finding {
+            kind: self.kinds[hit.kind].name.clone(),
+            span: hit.span,
+            confidence: hit.confidence,
+            check: hit.check,
+        }
     }
 
     pub(super) fn lexicon(&self) -> &Lexicon {
@@ -181,7 +186,9 @@ impl Masker {
             }
             hit.span = hit.span.start + atom.span.start..hit.span.end + atom.span.start;
         }
-        if atom.cut && let Some(last) = found.last().filter(|last| last.span.end == atom.span.end) {
+        if atom.cut
+            && let Some(last) = found.last().filter(|last| last.span.end == atom.span.end)
+        {
             memory.carried = Some(last.kind);
         }
         hits.append(&mut found);
@@ -255,7 +262,8 @@ impl Search<'_> {
         self.nearby.clear();
         self.nearby.resize(masker.rules, None);
         for from in (0..run.len()).filter(|from| may_begin(run, *from)) {
-            let rules = masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
+            let rules =
+                masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
             for (place, (kind, rule)) in rules.enumerate() {
                 let Patterns::Digits(templates) = &rule.patterns else { continue };
                 if self.nearby[place] == Some(false) && rule.most(false) + APART < ENOUGH {
@@ -310,7 +318,8 @@ impl Search<'_> {
     fn expressions(&mut self, view: View<'_>, digits: usize, marks: &mut Vec<bool>) {
         let set = characters(view.text);
         let masker = self.masker;
-        let rules = || masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
+        let rules =
+            || masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
         let may_match = |rule: &Rule| matches!(rule.patterns, Patterns::Text(_)) && rule.may_match(set, digits);
         if !rules().any(|(_, rule)| may_match(rule)) {
             return;
@@ -383,15 +392,18 @@ impl Search<'_> {
 
 /// Of the readings of one run, those that are surest. One that holds a surer one whole takes its place.
 fn best(mut readings: Vec<Hit>) -> Vec<Hit> {
-    readings.sort_by(|one, other| {
-        other.confidence.total_cmp(&one.confidence).then(other.span.len().cmp(&one.span.len()))
-    });
+    readings
+        .sort_by(|one, other| other.confidence.total_cmp(&one.confidence).then(other.span.len().cmp(&one.span.len())));
     let mut kept: Vec<Hit> = Vec::new();
     for reading in readings {
         let overlapping = |one: &&mut Hit| one.span.start < reading.span.end && reading.span.start < one.span.end;
         match kept.iter_mut().find(overlapping) {
             None => kept.push(reading),
-            Some(one) if reading.span.start <= one.span.start && one.span.end <= reading.span.end && reading.span != one.span => {
+            Some(one)
+                if reading.span.start <= one.span.start
+                    && one.span.end <= reading.span.end
+                    && reading.span != one.span =>
+            {
                 *one = reading;
             }
             Some(_) => {}
