@@ -1,8 +1,8 @@
 """Generated identifiers: how many are missed when they are written plainly, and in thirty disguises.
 
 Seeded, so that the same identifiers come again. Plain: each identifier in a sentence of an office letter, with the words
-that stand beside such a number in letters. Disguised: without any such word for the kinds that need none.
-An identifier counts as masked only if none of its four-character pieces of letters and digits is left.
+that stand beside such a number in letters. Disguised: with these words, and once more with nothing but 번호 (number).
+An identifier counts as masked only if none of its pieces of five characters is left.
 """
 import argparse
 import html
@@ -174,8 +174,8 @@ DISGUISED = ["resident number, until 2020-10", "resident number, since 2020-10",
 
 
 def survives(value, masked):
-    pieces = [value[i : i + 4] for i in range(0, max(1, len(value) - 3), 2)]
-    return any(sum(c.isalnum() for c in piece) >= 3 and piece in masked for piece in pieces)
+    pieces = [value[i : i + 5] for i in range(0, max(1, len(value) - 4), 2)]
+    return any(sum(c.isalnum() for c in piece) >= 4 and piece in masked for piece in pieces)
 
 
 def main():
@@ -192,11 +192,22 @@ def main():
         plain[name] = len(missed)
         for value, text, masked in missed[: options.missed]:
             print("missed", name, repr(text), repr(masked))
+    report = {"seed": 20261130, "count_each": options.count, "missed_plain": plain, "disguised_each": options.disguised}
+    for words in ("with_words", "without_words"):
+        disguises = disguised(options, words == "with_words")
+        report[words] = {
+            "mean_percent": round(sum(disguises.values()) / len(disguises), 2), "worst_percent": min(disguises.values()), "disguises_percent": disguises,
+        }
+    print(json.dumps(report, ensure_ascii=False, indent=1))
+
+
+def disguised(options, with_words):
     disguises = {}
     for disguise, change in DISGUISES.items():
         hidden = total = 0
         for name in DISGUISED:
             label, make = KINDS[name]
+            label = label if with_words else "번호"
             values, texts = [], []
             for _ in range(options.disguised):
                 value = make()
@@ -213,10 +224,7 @@ def main():
                 elif options.missed and total % 7 == 0:
                     print("missed", disguise, repr(text), repr(result["text"]))
         disguises[disguise] = round(100 * hidden / total, 2)
-    print(json.dumps({
-        "seed": 20261130, "count_each": options.count, "missed_plain": plain, "disguised_each": options.disguised, "disguises_percent": disguises,
-        "disguises_mean_percent": round(sum(disguises.values()) / len(disguises), 2), "disguises_worst_percent": min(disguises.values()),
-    }, ensure_ascii=False, indent=1))
+    return disguises
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Writes `packs/kr/not-a-name-acts.txt`: words of Korean prose that have the shape of a name.
 
 Every second Act (by file name, from the first) is read; the others are what false alarms are measured on. A word is
-taken where it stands in at least three files and begins with a family name. Other folders may be named beside.
+taken where it stands in at least two files and begins with a family name. Other folders may be named beside.
 """
 import argparse
 import collections
@@ -36,7 +36,7 @@ def main():
                 if len(run) >= length and run[length:] in behind:
                     seen.add(run[:length])
         count.update(seen)
-    taken = sorted(word for word, files in count.items() if files >= 3 and word not in by_hand)
+    taken = sorted(word for word, files in count.items() if files >= 2 and word not in by_hand)
     lines, line = [], ""
     for word in taken:
         if len(line) + len(word) > 100:

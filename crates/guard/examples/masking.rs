@@ -2,6 +2,7 @@
 //!
 //! `masking lines`: each line of standard input is a JSON string; for each, one line with the masked text and findings.
 //! `masking speed FILE...`: megabytes a second over the files, each read whole, one core.
+//! `masking hostile`: texts of half a megabyte and of a megabyte that are made to be slow, and the ratio of their times.
 //! `DURE_PACKS` names folders of packs that take the place of those in the program, separated by colons.
 
 use std::io::{BufRead as _, Write as _};
@@ -20,8 +21,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     match arguments.next().as_deref() {
         Some("lines") => lines(&masker),
+        Some("hostile") => {
+            hostile(&masker);
+            Ok(())
+        }
         Some("speed") => speed(&masker, arguments),
-        _ => Err("masking lines | masking speed FILE...".into()),
+        _ => Err("masking lines | masking speed FILE... | masking hostile".into()),
     }
 }
 
@@ -44,4 +49,67 @@ fn speed(masker: &Masker, files: impl Iterator<Item = String>) -> Result<(), Box
     let seconds = begun.elapsed().as_secs_f64();
     println!("{bytes} bytes, {found} findings, {seconds:.3} s, {:.1} MB/s", bytes as f64 / 1e6 / seconds);
     Ok(())
+}
+
+fn hostile(masker: &Masker) {
+    let pieces = [
+        "0",
+        "0 ",
+        "1-",
+        "12 ",
+        "010-1234-",
+        "1234567890 ",
+        "일",
+        "일 ",
+        "김",
+        "김 ",
+        "김도현",
+        "담당자:",
+        "a",
+        "@",
+        "a@",
+        "a.",
+        "%",
+        "%30",
+        "&#",
+        "&#48;",
+        "\\u",
+        "\u{1100}",
+        "\u{301}",
+        "\u{200B}",
+        "<",
+        "<b>",
+        "서울",
+        "서울시 ",
+        "로 1",
+        "[",
+        "[이름-",
+        "-----BEGIN PRIVATE KEY-----",
+        "eyJ",
+        "http://a:",
+        "::",
+        "1.1.",
+        "*",
+        "O",
+        "(",
+        "\n",
+        "𝟎",
+        "길 ",
+        "카드 4111 1111 1111 ",
+        "은행 1234567890 ",
+        "서울 강남구 ",
+        "가나다라마바사아자차카타파하로 ",
+    ];
+    let milliseconds = |text: &str| {
+        let begun = Instant::now();
+        std::hint::black_box(masker.find(text));
+        begun.elapsed().as_secs_f64() * 1e3
+    };
+    for piece in pieces {
+        let half = piece.repeat(500_000 / piece.len());
+        let whole = piece.repeat(1_000_000 / piece.len());
+        let best = |text: &str| (0..3).map(|_| milliseconds(text)).fold(f64::MAX, f64::min);
+        let (one, two) = (best(&half), best(&whole));
+        println!("{:>8.1} ms {:>8.1} ms  x {:.2}  {piece:?}", one, two, two / one);
+    }
 }

@@ -81,7 +81,8 @@ fn broken_packs_are_refused_with_the_reason() {
     for (from, to, reason) in cases {
         assert!(GOOD.contains(from), "{from}");
         let loaded = load(&GOOD.replace(from, to), Some("東京"));
-        let error = loaded.and_then(|packs| Masker::new(&packs, &Kinds::all()).map(|_| ()).map_err(|error| error.to_string()));
+        let error =
+            loaded.and_then(|packs| Masker::new(&packs, &Kinds::all()).map(|_| ()).map_err(|error| error.to_string()));
         let error = error.expect_err(to);
         assert!(error.contains(reason), "{to}: {error}");
     }

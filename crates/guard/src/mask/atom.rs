@@ -27,6 +27,8 @@ pub(super) struct Atom {
     pub(super) named: bool,
     /// Whether there may be a number written in words in it.
     pub(super) worded: bool,
+    /// Whether there may be something to normalise in it.
+    pub(super) odd: bool,
     /// Whether it was cut because it became too long.
     pub(super) cut: bool,
 }
@@ -40,6 +42,7 @@ pub(super) struct Cutter {
     hot: bool,
     named: bool,
     worded: bool,
+    odd: bool,
     reach: u8,
     key: bool,
     room: Normal,
@@ -49,14 +52,17 @@ impl Cutter {
     /// The next atom of `text`; none where the text's end (`end`: nothing will follow) does not settle one.
     pub(super) fn next(&mut self, lexicon: &Lexicon, text: &str, end: bool) -> Option<Atom> {
         loop {
-            let token_end = self.token_end(text);
-            let next = skip_space(text, token_end);
-            if next == text.len() && !end && next - self.start <= self.bytes_max() {
-                self.seen = token_end.max(self.at);
-                return None;
-            }
+            // Never looked at twice: at most one atom's length beyond what is settled.
+            let limit = text.len().min(self.start + self.bytes_max() + 1);
+            let bytes = &text.as_bytes()[..limit];
+            let token_end = run_end(bytes, self.seen.max(self.at), |byte| !is_space(byte));
+            let next = run_end(bytes, token_end, is_space);
             if next - self.start > self.bytes_max() {
                 return Some(self.force(text));
+            }
+            if next == text.len() && !end {
+                self.seen = token_end;
+                return None;
             }
             if self.at == text.len() {
                 return (self.start < self.at).then(|| self.finish(false));
@@ -87,16 +93,13 @@ impl Cutter {
         if self.key { KEY_BYTES_MAX } else { ATOM_BYTES_MAX }
     }
 
-    fn token_end(&self, text: &str) -> usize {
-        let from = self.seen.max(self.at);
-        text.as_bytes()[from..].iter().position(|byte| is_space(*byte)).map_or(text.len(), |length| from + length)
-    }
-
     fn heat(&mut self, lexicon: &Lexicon, token: &str) -> Heat {
         if token.len() > 9 && (token.contains("-----BEGIN") || token.contains("-----END")) {
             self.key = !token.contains("-----END");
         }
-        let heat = if is_odd(token) { lexicon.heat(read(token, &mut self.room).text) } else { lexicon.heat(token) };
+        let odd = is_odd(token);
+        let heat = if odd { lexicon.heat(read(token, &mut self.room).text) } else { lexicon.heat(token) };
+        self.odd |= odd;
         self.named |= heat.named;
         self.worded |= heat.worded;
         if heat.hot {
@@ -120,15 +123,22 @@ impl Cutter {
     fn force(&mut self, text: &str) -> Atom {
         if self.at == self.start {
             self.at = gentle_cut(text, text.floor_char_boundary(self.start + self.bytes_max()));
-            (self.hot, self.named, self.worded) = (true, true, true);
+            (self.hot, self.named, self.worded, self.odd) = (true, true, true, true);
         }
         self.seen = self.at;
         self.finish(true)
     }
 
     fn finish(&mut self, cut: bool) -> Atom {
-        let atom = Atom { span: self.start..self.at, hot: self.hot, named: self.named, worded: self.worded, cut };
-        (self.start, self.hot, self.named, self.worded) = (self.at, false, false, false);
+        let atom = Atom {
+            span: self.start..self.at,
+            hot: self.hot,
+            named: self.named,
+            worded: self.worded,
+            odd: self.odd,
+            cut,
+        };
+        (self.start, self.hot, self.named, self.worded, self.odd) = (self.at, false, false, false, false);
         (self.reach, self.key) = (0, false);
         atom
     }
@@ -146,15 +156,18 @@ fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-fn skip_space(text: &str, from: usize) -> usize {
-    text.as_bytes()[from..].iter().position(|byte| !is_space(*byte)).map_or(text.len(), |length| from + length)
+/// Where the bytes from `from` on that fit end.
+fn run_end(bytes: &[u8], from: usize, fits: impl Fn(u8) -> bool) -> usize {
+    bytes[from..].iter().position(|byte| !fits(*byte)).map_or(bytes.len(), |length| from + length)
 }
 
 /// A full stop behind a letter, and no digit in the token: the rest of a number, or of an address, does not follow.
 fn ends_sentence(token: &str) -> bool {
     let bytes = token.as_bytes();
     let [.., before, b'.' | b'?' | b'!'] = bytes else { return false };
-    (before.is_ascii_lowercase() || *before >= 0x80) && !bytes.iter().any(u8::is_ascii_digit) && !is_odd(token)
+    (before.is_ascii_lowercase() || *before >= 0x80)
+        && !bytes.iter().any(u8::is_ascii_digit)
+        && !is_odd(token)
         && !token.chars().any(|c| super::lexicon::figure(c).is_some() && token.len() <= 4)
 }
 
@@ -177,7 +190,8 @@ mod tests {
     fn atoms_cover_the_text_and_stay_within_their_bound() {
         let long = "가나다".repeat(3_000);
         let numbers = "12 ".repeat(5_000);
-        for text in ["", " ", "가", "전화 010-1234-5678", &long, &numbers, "\n\n\n", "a\u{301}".repeat(5_000).as_str()] {
+        for text in ["", " ", "가", "전화 010-1234-5678", &long, &numbers, "\n\n\n", "a\u{301}".repeat(5_000).as_str()]
+        {
             let atoms = atoms(text);
             let mut at = 0;
             for atom in &atoms {

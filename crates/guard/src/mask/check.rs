@@ -133,7 +133,10 @@ fn iban(value: &str) -> Verdict {
 
 fn date(digits: &[u32]) -> Verdict {
     let fits = match digits.len() {
-        8 => (1850..2100).contains(&number(&digits[..4])) && is_date(number(&digits[..4]), number(&digits[4..6]), number(&digits[6..])),
+        8 => {
+            (1850..2100).contains(&number(&digits[..4]))
+                && is_date(number(&digits[..4]), number(&digits[4..6]), number(&digits[6..]))
+        }
         6 => is_date(2000, number(&digits[2..4]), number(&digits[4..])),
         _ => return Wrong,
     };

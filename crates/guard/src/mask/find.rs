@@ -11,16 +11,18 @@ use super::check::Verdict;
 use super::lexicon::{Lexicon, figure};
 use super::name::names;
 use super::normal::{Normal, View, read};
-use super::number::{Form, Unit, digits, may_begin, runs};
+use super::number::{Fit, Form, Unit, digits, may_begin, runs};
 use super::pack::{PackError, Packs};
 use super::rules::{Kind, Patterns, Rule, Triggers, characters, compile};
 
 /// How sure a finding must be to be reported.
 const ENOUGH: f32 = 0.5;
+/// What it adds that somebody wrote a number in digits set apart.
+const APART: f32 = 0.15;
 /// Bytes of source before an atom in which context words count.
 pub(super) const BEFORE_BYTES: usize = 160;
 /// How sure a name must be to be hidden wherever it stands again.
-const SURE: f32 = 0.6;
+const SURE: f32 = 0.68;
 /// Names that one text remembers.
 const NAMES_MAX: usize = 2_000;
 /// How much is hidden on each side of a cut that went through something.
@@ -97,6 +99,7 @@ pub(super) struct Memory {
     left: Normal,
     units: Vec<Unit>,
     marks: Vec<bool>,
+    nearby: Vec<Option<bool>>,
 }
 
 impl Masker {
@@ -137,7 +140,12 @@ impl Masker {
     }
 
     pub(super) fn finding(&self, hit: Hit) -> Finding {
-        Finding { kind: self.kinds[hit.kind].name.clone(), span: hit.span, confidence: hit.confidence, check: hit.check }
+        Finding {
+            kind: self.kinds[hit.kind].name.clone(),
+            span: hit.span,
+            confidence: hit.confidence,
+            check: hit.check,
+        }
     }
 
     pub(super) fn lexicon(&self) -> &Lexicon {
@@ -156,9 +164,10 @@ impl Masker {
             masker: self,
             left: &text[left..atom.span.start],
             left_room: &mut memory.left,
+            nearby: &mut memory.nearby,
             hits: Vec::new(),
         };
-        let view = read(source, &mut memory.normal);
+        let view = if atom.odd { read(source, &mut memory.normal) } else { View::plain(source) };
         let digits = view.text.bytes().filter(u8::is_ascii_digit).count();
         search.numbers(view, digits, atom.worded, &mut memory.units);
         search.expressions(view, digits, &mut memory.marks);
@@ -177,7 +186,9 @@ impl Masker {
             }
             hit.span = hit.span.start + atom.span.start..hit.span.end + atom.span.start;
         }
-        if atom.cut && let Some(last) = found.last().filter(|last| last.span.end == atom.span.end) {
+        if atom.cut
+            && let Some(last) = found.last().filter(|last| last.span.end == atom.span.end)
+        {
             memory.carried = Some(last.kind);
         }
         hits.append(&mut found);
@@ -221,6 +232,8 @@ struct Search<'a> {
     masker: &'a Masker,
     left: &'a str,
     left_room: &'a mut Normal,
+    /// For each rule, whether one of its words stands near the run that is being read.
+    nearby: &'a mut Vec<Option<bool>>,
     hits: Vec<Hit>,
 }
 
@@ -245,14 +258,26 @@ impl Search<'_> {
     fn run(&mut self, view: View<'_>, run: &[Unit]) {
         let masker = self.masker;
         let earlier = self.hits.len();
+        let whole = run[0].start..run[run.len() - 1].end;
+        self.nearby.clear();
+        self.nearby.resize(masker.rules, None);
         for from in (0..run.len()).filter(|from| may_begin(run, *from)) {
-            for (kind, one) in masker.kinds.iter().enumerate() {
-                for rule in &one.rules {
-                    let Patterns::Digits(templates) = &rule.patterns else { continue };
-                    for template in templates {
-                        if let Some(fit) = template.fit(run, from) {
-                            self.number(view, kind, rule, &run[from..from + fit.length], fit.form, fit.starred);
+            let rules =
+                masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
+            for (place, (kind, rule)) in rules.enumerate() {
+                let Patterns::Digits(templates) = &rule.patterns else { continue };
+                if self.nearby[place] == Some(false) && rule.most(false) + APART < ENOUGH {
+                    continue;
+                }
+                for template in templates {
+                    if let Some(fit) = template.fit(run, from) {
+                        // What stands near a run is near each of its numbers, and is looked for once.
+                        let near = self.nearby[place].unwrap_or_else(|| self.near(view.text, &whole, rule));
+                        self.nearby[place] = Some(near);
+                        if rule.most(near) + APART < ENOUGH {
+                            break;
                         }
+                        self.number(view, kind, rule, &run[from..from + fit.length], &fit, near);
                     }
                 }
             }
@@ -261,19 +286,19 @@ impl Search<'_> {
         self.hits.extend(best(readings));
     }
 
-    fn number(&mut self, view: View<'_>, kind: usize, rule: &Rule, units: &[Unit], form: Form, starred: bool) {
+    fn number(&mut self, view: View<'_>, kind: usize, rule: &Rule, units: &[Unit], fit: &Fit, near: bool) {
         let key = digits(units);
         let span = units[0].start..units[units.len() - 1].end;
-        let verdict = if starred { None } else { rule.verdict(&key) };
-        let usual = form == Form::Usual;
-        let Some(mut confidence) = rule.confidence(usual, verdict, || self.near(view.text, &span, rule)) else { return };
+        let verdict = if fit.starred { None } else { rule.verdict(&key) };
+        let usual = fit.form == Form::Usual;
+        let Some(mut confidence) = rule.confidence(usual, verdict, || near) else { return };
         let bytes = view.text.as_bytes();
         if span.start > 0 && (bytes[span.start - 1].is_ascii_alphabetic() || bytes[span.start - 1] == b'_') {
             confidence -= 0.3;
         }
-        match form {
+        match fit.form {
             Form::Usual => {}
-            Form::Apart => confidence += 0.15,
+            Form::Apart => confidence += APART,
             Form::Odd if verdict != Some(Verdict::Right) => return,
             Form::Odd => confidence -= 0.1,
             Form::Bare if is_amount(&view.text[span.end..]) => confidence -= 0.5,
@@ -293,7 +318,8 @@ impl Search<'_> {
     fn expressions(&mut self, view: View<'_>, digits: usize, marks: &mut Vec<bool>) {
         let set = characters(view.text);
         let masker = self.masker;
-        let rules = || masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
+        let rules =
+            || masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
         let may_match = |rule: &Rule| matches!(rule.patterns, Patterns::Text(_)) && rule.may_match(set, digits);
         if !rules().any(|(_, rule)| may_match(rule)) {
             return;
@@ -366,15 +392,18 @@ impl Search<'_> {
 
 /// Of the readings of one run, those that are surest. One that holds a surer one whole takes its place.
 fn best(mut readings: Vec<Hit>) -> Vec<Hit> {
-    readings.sort_by(|one, other| {
-        other.confidence.total_cmp(&one.confidence).then(other.span.len().cmp(&one.span.len()))
-    });
+    readings
+        .sort_by(|one, other| other.confidence.total_cmp(&one.confidence).then(other.span.len().cmp(&one.span.len())));
     let mut kept: Vec<Hit> = Vec::new();
     for reading in readings {
         let overlapping = |one: &&mut Hit| one.span.start < reading.span.end && reading.span.start < one.span.end;
         match kept.iter_mut().find(overlapping) {
             None => kept.push(reading),
-            Some(one) if reading.span.start <= one.span.start && one.span.end <= reading.span.end && reading.span != one.span => {
+            Some(one)
+                if reading.span.start <= one.span.start
+                    && one.span.end <= reading.span.end
+                    && reading.span != one.span =>
+            {
                 *one = reading;
             }
             Some(_) => {}

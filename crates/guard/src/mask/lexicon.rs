@@ -86,7 +86,8 @@ impl Lexicon {
             syllables[c as usize - '가' as usize] |= FIGURE;
         }
         let mut words: BTreeMap<String, Class> = BTreeMap::new();
-        let roles = [("label", Class::Label), ("title", Class::Title), ("filler", Class::Filler), ("region", Class::Region)];
+        let roles =
+            [("label", Class::Label), ("title", Class::Title), ("filler", Class::Filler), ("region", Class::Region)];
         for (role, class) in roles {
             for word in of(role) {
                 words.entry(word).or_insert(class);
@@ -96,7 +97,10 @@ impl Lexicon {
             words.entry(trigger.to_owned()).or_insert(Class::Trigger);
         }
         let matcher = (!words.is_empty()).then(|| {
-            AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).kind(Some(AhoCorasickKind::DFA)).build(words.keys())
+            AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .kind(Some(AhoCorasickKind::DFA))
+                .build(words.keys())
         });
         let classes = words.into_values().collect();
         let words = matcher.transpose().map_err(|error| invalid("words", error.to_string()))?;
@@ -237,7 +241,8 @@ fn syllable(text: &str) -> Option<(usize, usize)> {
     if bytes.len() < 3 || !(0xEA..=0xED).contains(&bytes[0]) {
         return None;
     }
-    let code = (usize::from(bytes[0] & 0x0F) << 12) | (usize::from(bytes[1] & 0x3F) << 6) | usize::from(bytes[2] & 0x3F);
+    let code =
+        (usize::from(bytes[0] & 0x0F) << 12) | (usize::from(bytes[1] & 0x3F) << 6) | usize::from(bytes[2] & 0x3F);
     let index = code.checked_sub('가' as usize)?;
     (index < SYLLABLES).then_some((index, 3))
 }

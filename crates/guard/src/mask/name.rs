@@ -65,15 +65,25 @@ pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], know
 
 type Word = (usize, usize, Class);
 
-fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize, inside: bool, beside: &[Range<usize>], known: &HashSet<String>) -> Option<Name> {
+fn name_at(
+    lexicon: &Lexicon,
+    text: &str,
+    at: usize,
+    words: &[Word],
+    word: usize,
+    inside: bool,
+    beside: &[Range<usize>],
+    known: &HashSet<String>,
+) -> Option<Name> {
     let mut best: Option<Name> = None;
     for candidate in candidates(lexicon, text, at) {
         // Inside a word, only a whole name right behind a title (팀장김도현).
-        if inside && (candidate.spaced || candidate.looks < WHOLE) {
+        if inside && (candidate.spaced || candidate.looks < WHOLE || !opens(lexicon, text, words, word)) {
             continue;
         }
         let as_written = &text[candidate.span.clone()];
-        let written = if candidate.spaced { Cow::Owned(as_written.replace(' ', "")) } else { Cow::Borrowed(as_written) };
+        let written =
+            if candidate.spaced { Cow::Owned(as_written.replace(' ', "")) } else { Cow::Borrowed(as_written) };
         let is_known = !known.is_empty() && known.contains(written.as_ref());
         if lexicon.is_no_name(&written) && !is_known {
             continue;
@@ -83,13 +93,20 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
             continue;
         }
         let whole = candidate.looks >= WHOLE;
+        let beside_it = touches(text, candidate.span.start..candidate.rest.end, beside, candidate.looks >= WHOLE);
+        if inside && !(beside_it || is_known || tail == Tail::Honorific) {
+            continue;
+        }
         let announced = before(text, at, words, word);
         let labelled = matches!(announced, Some((Class::Label, true)));
         // 소금의: a word of two syllables and a particle.
         if whole && !labelled && !is_known && is_word_and_particle(lexicon, &written) {
             continue;
         }
-        if candidate.spaced && !labelled && !matches!(announced, Some((Class::Label, _)) if text[candidate.span.clone()].len() > 10) {
+        if candidate.spaced
+            && !labelled
+            && !matches!(announced, Some((Class::Label, _)) if text[candidate.span.clone()].len() > 10)
+        {
             continue;
         }
         let mut sure = candidate.looks;
@@ -104,13 +121,16 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
         sure += match tail {
             Tail::Honorific => 0.35,
             Tail::Title => 0.3,
+            Tail::Glued => 0.14,
             Tail::Naming if whole => 0.2,
             Tail::End if whole && titled_in_brackets(lexicon, text, span.end, words) => 0.3,
             Tail::End if announced.is_some_and(|(class, _)| class == Class::Title) => 0.05,
+            // Without a sign, 감시인은 is more often a word than a name.
+            Tail::Particle if announced.is_some() && !labelled && !is_personal(&text[candidate.rest.clone()]) => -0.25,
             Tail::Particle => 0.05,
             Tail::End | Tail::Naming | Tail::Other => 0.0,
         };
-        if touches(text, span.clone(), beside, whole) {
+        if beside_it {
             sure += 0.3;
         }
         if whole {
@@ -129,19 +149,38 @@ fn name_at(lexicon: &Lexicon, text: &str, at: usize, words: &[Word], word: usize
     best
 }
 
+/// Whether the word before the place stands at the start of its run of Hangul.
+fn opens(lexicon: &Lexicon, text: &str, words: &[Word], word: usize) -> bool {
+    word.checked_sub(1).is_some_and(|last| {
+        let start = words[last].0;
+        start == 0 || lexicon.flags(&text[text.floor_char_boundary(start - 1)..]).is_none()
+    })
+}
+
 fn is_word_and_particle(lexicon: &Lexicon, written: &str) -> bool {
-    written.char_indices().nth(2).is_some_and(|(place, _)| lexicon.is_no_name(&written[..place]) && lexicon.is_particle(&written[place..]))
+    written
+        .char_indices()
+        .nth(2)
+        .is_some_and(|(place, _)| lexicon.is_no_name(&written[..place]) && lexicon.is_particle(&written[place..]))
 }
 
 /// The ways in which a name may stand at `at`: three syllables, two, four with a family name of two; also written apart.
 fn candidates(lexicon: &Lexicon, text: &str, at: usize) -> Vec<Candidate> {
     let mut found = Vec::with_capacity(3);
     let rest = &text[at..];
-    let run = rest.char_indices().find(|(place, _)| lexicon.flags(&rest[*place..]).is_none()).map_or(rest.len(), |(place, _)| place);
+    let run = rest
+        .char_indices()
+        .find(|(place, _)| lexicon.flags(&rest[*place..]).is_none())
+        .map_or(rest.len(), |(place, _)| place);
     let given = |place: usize| lexicon.flags(&rest[place..]).is_some_and(|(flags, _)| flags & GIVEN != 0);
     let push = |found: &mut Vec<Candidate>, syllables: usize, looks: f32| {
         if syllables * 3 <= run {
-            found.push(Candidate { span: at..at + syllables * 3, looks, rest: at + syllables * 3..at + run, spaced: false });
+            found.push(Candidate {
+                span: at..at + syllables * 3,
+                looks,
+                rest: at + syllables * 3..at + run,
+                spaced: false,
+            });
         }
     };
     let (flags, _) = lexicon.flags(rest).unwrap_or((0, 3));
@@ -188,7 +227,12 @@ fn apart(lexicon: &Lexicon, text: &str, at: usize) -> Option<Candidate> {
         syllables += 1;
     }
     let more = text.get(end..).is_some_and(|rest| lexicon.flags(rest).is_some());
-    (syllables == 3 && given && !more).then_some(Candidate { span: at..end, looks: WHOLE, rest: end..end, spaced: true })
+    (syllables == 3 && given && !more).then_some(Candidate {
+        span: at..end,
+        looks: WHOLE,
+        rest: end..end,
+        spaced: true,
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +241,8 @@ enum Tail {
     Particle,
     Honorific,
     Title,
+    /// A title in the same word, which may just as well be the end of a longer word.
+    Glued,
     /// 이라는: a name was just said.
     Naming,
     Other,
@@ -208,13 +254,15 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
     let end = candidate.rest.end;
     if !rest.is_empty() {
         if starts_word(words, candidate.rest.start) {
-            return Tail::Title;
+            return Tail::Glued;
         }
         if lexicon.is_honorific(rest) || honorific_and_particle(lexicon, rest) {
             return Tail::Honorific;
         }
         return match rest {
-            "이라는" | "라는" | "이라고" | "라고" | "이라는데" | "이에요" | "예요" | "입니다" | "이요" | "이고요" => Tail::Naming,
+            "이라는" | "라는" | "이라고" | "라고" | "이라는데" | "이에요" | "예요" | "입니다" | "이요" | "이고요" => {
+                Tail::Naming
+            }
             _ if lexicon.is_particle(rest) => Tail::Particle,
             _ => Tail::Other,
         };
@@ -231,8 +279,16 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
     Tail::End
 }
 
+/// Whether a particle stands behind persons only.
+fn is_personal(particle: &str) -> bool {
+    matches!(particle, "에게" | "에게서" | "께" | "께서" | "한테")
+}
+
 fn honorific_and_particle(lexicon: &Lexicon, rest: &str) -> bool {
-    rest.char_indices().skip(1).any(|(place, _)| lexicon.is_honorific(&rest[..place]) && lexicon.is_particle(&rest[place..]))
+    rest.char_indices()
+        .skip(1)
+        .take(6)
+        .any(|(place, _)| lexicon.is_honorific(&rest[..place]) && lexicon.is_particle(&rest[place..]))
 }
 
 fn starts_word(words: &[Word], at: usize) -> bool {
@@ -261,7 +317,7 @@ fn before(text: &str, at: usize, words: &[Word], word: usize) -> Option<(Class, 
         }
         let sign = between.contains([':', '=', '|', '\t', '>', '"']);
         let line = between.bytes().filter(|byte| *byte == b'\n').count();
-        if line > 1 || (line == 1 && class == Class::Title) {
+        if line > 1 || (class == Class::Title && (line == 1 || between.contains([',', '·', '/', '.']))) {
             return None;
         }
         return Some((class, sign || (class == Class::Label && between.contains('('))));
@@ -271,7 +327,9 @@ fn before(text: &str, at: usize, words: &[Word], word: usize) -> Option<(Class, 
 /// What is left of 성명(한글): between the word and the name.
 fn without_brackets(between: &str) -> &str {
     match (between.find('('), between.rfind(')')) {
-        (Some(open), Some(close)) if open < close && between[..open].trim().is_empty() && close - open < 40 => &between[close + 1..],
+        (Some(open), Some(close)) if open < close && between[..open].trim().is_empty() && close - open < 40 => {
+            &between[close + 1..]
+        }
         _ => between,
     }
 }
@@ -298,17 +356,42 @@ fn titled_in_brackets(lexicon: &Lexicon, text: &str, end: usize, words: &[Word])
     let Some(close) = inside.find(')').filter(|close| *close <= 60) else { return false };
     let last = end + 1 + close;
     let place = words.partition_point(|word| word.1 < last);
-    words.get(place).is_some_and(|word| word.1 == last && word.2 == Class::Title) || lexicon.is_department(&inside[..close])
+    words.get(place).is_some_and(|word| word.1 == last && word.2 == Class::Title)
+        || lexicon.is_department(&inside[..close])
 }
 
 fn is_between(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n' | ':' | '(' | ')' | '[' | ']' | '/' | '|' | '-' | '=' | '"' | '\'' | '*' | '>' | '·' | ',' | '.' | '_' | '㈜')
+    matches!(
+        c,
+        ' ' | '\t'
+            | '\n'
+            | ':'
+            | '('
+            | ')'
+            | '['
+            | ']'
+            | '/'
+            | '|'
+            | '-'
+            | '='
+            | '"'
+            | '\''
+            | '*'
+            | '>'
+            | '·'
+            | ','
+            | '.'
+            | '_'
+            | '㈜'
+    )
 }
 
 /// Whether an identifier stands right beside.
 fn touches(text: &str, span: Range<usize>, beside: &[Range<usize>], whole: bool) -> bool {
     let near = |between: Option<&str>| {
-        between.is_some_and(|between| between.len() <= 6 && between.chars().all(|c| is_between(c) && !matches!(c, '\n' | '.')))
+        between.is_some_and(|between| {
+            between.len() <= 6 && between.chars().all(|c| is_between(c) && !matches!(c, '\n' | '.'))
+        })
     };
     let place = beside.partition_point(|other| other.start < span.end);
     beside.get(place).is_some_and(|next| near(text.get(span.end..next.start)))

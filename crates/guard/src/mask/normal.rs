@@ -25,7 +25,12 @@ pub(super) struct View<'a> {
     map: Option<&'a Normal>,
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
+    /// A piece that is known to have nothing to normalise.
+    pub(super) fn plain(text: &'a str) -> Self {
+        Self { text, map: None }
+    }
+
     /// The span of the source for a span of the normalised text that is not empty.
     pub(super) fn source(&self, span: Range<usize>) -> Range<usize> {
         match self.map {
@@ -69,7 +74,13 @@ pub(super) fn is_odd(source: &str) -> bool {
             // Hanja and Hangul syllables.
             0xE4..=0xED => at += 3,
             // The middle dots and the brackets of Korean prose, and Hanja below U+4000.
-            0xE3 if bytes[at + 1] == 0x80 && bytes[at + 2] != 0x80 && bytes[at + 2] < 0x96 && !matches!(bytes[at + 2], 0x82 | 0x87) => at += 3,
+            0xE3 if bytes[at + 1] == 0x80
+                && bytes[at + 2] != 0x80
+                && bytes[at + 2] < 0x96
+                && !matches!(bytes[at + 2], 0x82 | 0x87) =>
+            {
+                at += 3
+            }
             0xE3 if bytes[at + 1] == 0x86 && bytes[at + 2] == 0x8D => at += 3,
             0xC2 if bytes[at + 1] == 0xB7 => at += 2,
             _ => return true,
@@ -141,10 +152,31 @@ fn plain(c: char) -> char {
         return digit;
     }
     match c {
-        '\u{A0}' | '\u{85}' | '\u{1680}' | '\u{2000}'..='\u{200A}' | '\u{2028}' | '\u{2029}' | '\u{202F}' | '\u{205F}'
+        '\u{A0}'
+        | '\u{85}'
+        | '\u{1680}'
+        | '\u{2000}'..='\u{200A}'
+        | '\u{2028}'
+        | '\u{2029}'
+        | '\u{202F}'
+        | '\u{205F}'
         | '\u{3000}' => ' ',
-        '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{2043}' | '\u{2E3A}' | '\u{2E3B}' | '\u{30FC}' | '\u{FF70}' | '\u{3161}'
-        | '\u{2500}' | '\u{2501}' | '\u{2D7}' | '\u{58A}' | '\u{1806}' | '\u{FE58}' | '\u{FE63}' | '\u{2796}' => '-',
+        '\u{2010}'..='\u{2015}'
+        | '\u{2212}'
+        | '\u{2043}'
+        | '\u{2E3A}'
+        | '\u{2E3B}'
+        | '\u{30FC}'
+        | '\u{FF70}'
+        | '\u{3161}'
+        | '\u{2500}'
+        | '\u{2501}'
+        | '\u{2D7}'
+        | '\u{58A}'
+        | '\u{1806}'
+        | '\u{FE58}'
+        | '\u{FE63}'
+        | '\u{2796}' => '-',
         '\u{2024}' | '\u{3002}' | '\u{FF61}' | '\u{FE52}' | '\u{2027}' => '.',
         '\u{30FB}' | '\u{FF65}' | '\u{2022}' | '\u{2219}' | '\u{22C5}' => '·',
         '\u{2215}' | '\u{2044}' => '/',
@@ -193,11 +225,11 @@ fn digit(c: char) -> Option<char> {
 
 /// Where the ten digits of a script begin (Unicode 15, general category `Nd`).
 const ZEROS: [u32; 65] = [
-    0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xDE6, 0xE50, 0xED0, 0xF20, 0x1040,
-    0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50, 0xA620, 0xA8D0, 0xA900, 0xA9D0,
-    0xA9F0, 0xAA50, 0xABF0, 0xFF10, 0x104A0, 0x10D30, 0x11066, 0x110F0, 0x11136, 0x111D0, 0x112F0, 0x11450, 0x114D0, 0x11650,
-    0x116C0, 0x11730, 0x118E0, 0x11950, 0x11C50, 0x11D50, 0x11DA0, 0x16A60, 0x16AC0, 0x16B50, 0x1D7CE, 0x1D7D8, 0x1D7E2,
-    0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E950, 0x1FBF0,
+    0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xDE6, 0xE50, 0xED0, 0xF20,
+    0x1040, 0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50, 0xA620, 0xA8D0,
+    0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0xFF10, 0x104A0, 0x10D30, 0x11066, 0x110F0, 0x11136, 0x111D0, 0x112F0,
+    0x11450, 0x114D0, 0x11650, 0x116C0, 0x11730, 0x118E0, 0x11950, 0x11C50, 0x11D50, 0x11DA0, 0x16A60, 0x16AC0,
+    0x16B50, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E950, 0x1FBF0,
 ];
 
 fn is_unseen(c: char) -> bool {
@@ -360,7 +392,26 @@ mod tests {
 
     #[test]
     fn broken_escapes_stay_as_they_are() {
-        for text in ["&", "&#", "&#;", "&#x;", "&#99999999999;", "%", "%3", "%zz", "%FF%FF", "\\", "\\u", "\\u00", "\\ud800", "\\ud800x", "\\u{110000}", "&#가;", "&가나다라마", "%가"] {
+        for text in [
+            "&",
+            "&#",
+            "&#;",
+            "&#x;",
+            "&#99999999999;",
+            "%",
+            "%3",
+            "%zz",
+            "%FF%FF",
+            "\\",
+            "\\u",
+            "\\u00",
+            "\\ud800",
+            "\\ud800x",
+            "\\u{110000}",
+            "&#가;",
+            "&가나다라마",
+            "%가",
+        ] {
             let mut room = Normal::default();
             assert_eq!(read(text, &mut room).text, text);
         }

@@ -5,8 +5,8 @@
 
 use super::lexicon::figure;
 
-/// The most digits of one run.
-const UNITS_MAX: usize = 512;
+/// The most digits of one run. A longer one is read in parts that overlap by the longest number.
+const UNITS_MAX: usize = 96;
 /// The longest number that a template may describe.
 const DIGITS_MAX: usize = 24;
 
@@ -72,7 +72,9 @@ impl Template {
                 b'#' => places.push(0x3FF),
                 b'0'..=b'9' => places.push(1 << (byte - b'0')),
                 b'-' if !places.is_empty() && places.len() < DIGITS_MAX => cuts |= 1 << places.len(),
-                b'[' => places.push(class(&mut rest).ok_or_else(|| format!("`{pattern}` has a class that is not digits"))?),
+                b'[' => {
+                    places.push(class(&mut rest).ok_or_else(|| format!("`{pattern}` has a class that is not digits"))?)
+                }
                 _ => return Err(format!("`{pattern}` is no template: digits, `#`, `[..]` and `-`")),
             }
         }
@@ -206,7 +208,11 @@ pub(super) fn runs(text: &str, words: bool, room: &mut Vec<Unit>, mut found: imp
             at = unit.end;
             room.push(unit);
         }
-        stars(text, at, room);
+        if room.len() == UNITS_MAX {
+            at = room[UNITS_MAX - DIGITS_MAX].start;
+        } else {
+            stars(text, at, room);
+        }
         if room.len() >= 6 {
             found(room);
         }
@@ -294,7 +300,8 @@ fn separators(text: &str, at: usize, words: bool) -> Option<(u8, usize)> {
             b'\n' | b'\r' => (LINE, 1),
             b'-' | b'.' => (byte, 1),
             b'(' | b')' => (b'(', 1),
-            b',' | b'/' | b'_' | b'|' | b':' | b'~' | b'*' | b'\'' | b'"' | b'`' | b'+' | b'=' | b'#' | b';' | b'\\' => (byte, 1),
+            b',' | b'/' | b'_' | b'|' | b':' | b'~' | b'*' | b'\'' | b'"' | b'`' | b'+' | b'=' | b'#' | b';'
+            | b'\\' => (byte, 1),
             b'<' if tags < 2 => {
                 let length = bytes[next..].iter().take(40).position(|byte| *byte == b'>')? + 1;
                 tags += 1;

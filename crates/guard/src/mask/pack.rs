@@ -214,7 +214,12 @@ impl Packs {
         })
     }
 
-    fn add(&mut self, folder: &str, file: &str, open: impl Fn(&str) -> Result<String, PackError>) -> Result<(), PackError> {
+    fn add(
+        &mut self,
+        folder: &str,
+        file: &str,
+        open: impl Fn(&str) -> Result<String, PackError>,
+    ) -> Result<(), PackError> {
         let parsed: PackFile = toml::from_str(file)
             .map_err(|error| invalid(folder, error.message().lines().next().unwrap_or("not a pack").to_owned()))?;
         check(&parsed).map_err(|reason| invalid(folder, reason))?;
@@ -233,7 +238,8 @@ impl Packs {
 
 fn check(pack: &PackFile) -> Result<(), String> {
     let plain = |name: &str| {
-        (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
+        (1..=40).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
     };
     if !plain(&pack.name) {
         return Err(format!("`{}` is no name for a pack: lower-case letters, digits, `-`, `_`", pack.name));
@@ -282,7 +288,10 @@ fn check_rule(rule: &RuleSpec) -> Result<(), String> {
         return Err("an empty word".to_owned());
     }
     let parts = rule.confidence;
-    if [parts.grouped, parts.bare, parts.passed, parts.failed, parts.near].iter().any(|part| !(0.0..=1.0).contains(part)) {
+    if [parts.grouped, parts.bare, parts.passed, parts.failed, parts.near]
+        .iter()
+        .any(|part| !(0.0..=1.0).contains(part))
+    {
         return Err("confidences are from 0 to 1".to_owned());
     }
     match &rule.check {

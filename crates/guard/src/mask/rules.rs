@@ -67,6 +67,12 @@ impl Rule {
         Some((written + checked + if near { parts.near } else { 0.0 }).clamp(0.0, 1.0))
     }
 
+    /// The most that any match can make us sure.
+    pub(super) fn most(&self, near: bool) -> f32 {
+        let parts = &self.confidence;
+        parts.grouped.max(parts.bare) + parts.passed + if near { parts.near } else { 0.0 }
+    }
+
     pub(super) fn window(&self) -> usize {
         self.window
     }
@@ -89,8 +95,12 @@ pub(super) fn compile(pack: &Pack, wanted: impl Fn(&str, bool) -> bool) -> Resul
 
 fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
     let patterns = match spec.shape {
-        Shape::Digits => Patterns::Digits(spec.patterns.iter().map(|pattern| Template::parse(pattern)).collect::<Result<_, _>>()?),
-        Shape::Text => Patterns::Text(spec.patterns.iter().map(|pattern| expression(pack, pattern)).collect::<Result<_, _>>()?),
+        Shape::Digits => {
+            Patterns::Digits(spec.patterns.iter().map(|pattern| Template::parse(pattern)).collect::<Result<_, _>>()?)
+        }
+        Shape::Text => {
+            Patterns::Text(spec.patterns.iter().map(|pattern| expression(pack, pattern)).collect::<Result<_, _>>()?)
+        }
         Shape::Name => Patterns::Name,
     };
     let needs = spec.needs.iter().map(|set| characters(set)).collect();
@@ -170,7 +180,13 @@ fn expression(pack: &Pack, pattern: &str) -> Result<Regex, String> {
         .dfa_size_limit(EXPRESSION_BYTES_MAX)
         .nest_limit(50)
         .build()
-        .map_err(|error| format!("`{}` is no expression: {}", short(pattern), error.to_string().lines().last().unwrap_or_default().trim()))
+        .map_err(|error| {
+            format!(
+                "`{}` is no expression: {}",
+                short(pattern),
+                error.to_string().lines().last().unwrap_or_default().trim()
+            )
+        })
 }
 
 fn short(pattern: &str) -> String {

@@ -79,7 +79,10 @@ impl TryFrom<Kept> for StandIns {
 
 impl fmt::Debug for StandIns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StandIns").field("count", &self.entries.len()).field("bytes", &self.bytes).finish_non_exhaustive()
+        f.debug_struct("StandIns")
+            .field("count", &self.entries.len())
+            .field("bytes", &self.bytes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,7 +98,14 @@ impl StandIns {
     }
 
     /// The stand-in for a value: the one that it has, or a new one.
-    pub(super) fn stand_in(&mut self, kind: &str, label: &str, key: &str, value: &str, name: bool) -> Result<String, MaskError> {
+    pub(super) fn stand_in(
+        &mut self,
+        kind: &str,
+        label: &str,
+        key: &str,
+        value: &str,
+        name: bool,
+    ) -> Result<String, MaskError> {
         // No stand-in is worth a copy of what is looked up, but a map of pairs needs one.
         let wanted = (kind.to_owned(), key.to_owned());
         if let Some(place) = self.by_value.get(&wanted) {
@@ -103,7 +113,8 @@ impl StandIns {
             return Ok(written(&entry.label, entry.number));
         }
         let number = self.last.get(label).copied().unwrap_or(0) + 1;
-        let entry = Entry { kind: wanted.0, label: label.to_owned(), number, key: wanted.1, value: value.to_owned(), name };
+        let entry =
+            Entry { kind: wanted.0, label: label.to_owned(), number, key: wanted.1, value: value.to_owned(), name };
         if number > NUMBER_MAX || !self.insert(entry) {
             return Err(MaskError::Full);
         }
@@ -201,7 +212,8 @@ impl Shapes {
             rest.take(|c| c == ' ', 2);
         }
         let left = rest.left();
-        if !end && (left.is_empty() || self.labels.iter().any(|label| label.len() > left.len() && begins(label, left))) {
+        if !end && (left.is_empty() || self.labels.iter().any(|label| label.len() > left.len() && begins(label, left)))
+        {
             return Shape::Partial;
         }
         let Some(label) = self.labels.iter().find(|label| begins(left, label)) else { return Shape::None };

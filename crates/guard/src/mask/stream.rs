@@ -124,7 +124,8 @@ impl StreamMasker {
             return Err(error.clone());
         }
         let mut out = String::new();
-        let worked = self.work.take(bytes).and_then(|()| self.work.settle(&self.masker, &self.held, end, stand_ins, &mut out));
+        let worked =
+            self.work.take(bytes).and_then(|()| self.work.settle(&self.masker, &self.held, end, stand_ins, &mut out));
         if let Err(error) = worked {
             self.held.clear();
             self.failed = Some(error.clone());
@@ -179,7 +180,14 @@ impl Work {
         Ok(())
     }
 
-    fn settle(&mut self, masker: &Masker, text: &str, end: bool, stand_ins: &mut StandIns, out: &mut String) -> Result<(), MaskError> {
+    fn settle(
+        &mut self,
+        masker: &Masker,
+        text: &str,
+        end: bool,
+        stand_ins: &mut StandIns,
+        out: &mut String,
+    ) -> Result<(), MaskError> {
         let begun = Instant::now();
         while let Some(atom) = self.cutter.next(masker.lexicon(), text, end) {
             if self.worked + begun.elapsed() >= self.bounds.time_max {
@@ -192,7 +200,14 @@ impl Work {
     }
 
     /// Writes one atom with stand-ins in place of what is found.
-    fn replace(&mut self, masker: &Masker, text: &str, atom: &Atom, stand_ins: &mut StandIns, out: &mut String) -> Result<(), MaskError> {
+    fn replace(
+        &mut self,
+        masker: &Masker,
+        text: &str,
+        atom: &Atom,
+        stand_ins: &mut StandIns,
+        out: &mut String,
+    ) -> Result<(), MaskError> {
         let mut hits = Vec::new();
         masker.search(text, atom, &mut self.memory, &mut hits);
         if atom.hot && self.literals(masker, text, atom, &mut hits) {
