@@ -132,17 +132,19 @@ def test_a_cited_answer_names_what_it_was_made_of(served) -> None:
 
 def test_streams_responses_embeddings_messages_and_searches_leave_receipts_too(served, client: openai.OpenAI) -> None:
     _, server, key = served
-    with client.chat.completions.with_raw_response.create(
-        model="fake", messages=[{"role": "user", "content": "a b"}], stream=True
-    ).http_response as response:
+    messages = [{"role": "user", "content": "a b"}]
+    with client.chat.completions.with_streaming_response.create(model="fake", messages=messages, stream=True) as response:
         said = "".join(response.iter_text())
-        names = {"chat": response.headers["x-dure-receipt"]}
+        streamed = response.headers["x-dure-receipt"]
     assert "[DONE]" in said
     one = client.responses.with_raw_response.create(model="fake", input="hi").headers["x-dure-receipt"]
     embedded = client.embeddings.with_raw_response.create(model="fake", input="hi").headers["x-dure-receipt"]
-    assert receipt(server, key, names["chat"])["how"] == "served"
+    assert receipt(server, key, streamed)["how"] == "served"
     assert receipt(server, key, one)["kind"] == "chat"
     assert receipt(server, key, embedded)["kind"] == "embedding"
+    body = {"model": "fake", "max_tokens": 9, "messages": [{"role": "user", "content": "a b"}]}
+    message = server.request("POST", "/v1/messages", body, of(key))
+    assert receipt(server, key, message.headers["x-dure-receipt"])["answer"]
     before = len(listed(server, key, "&kind=receipt"))
     assert server.request("POST", "/api/v1/corpora/records/search", {"question": "도서관"}, of(key)).status == 200
     assert server.request("POST", "/v1/vector_stores/records/search", {"query": "도서관"}, of(key)).status == 200
@@ -196,7 +198,9 @@ def test_nobody_sees_what_another_asked(house: House) -> None:
             for path in [f"/api/v1/receipts/{name}", f"/api/v1/receipts/{name}/proof"]:
                 assert server.request("GET", path, headers=of(key)).status == status, (path, status)
         assert [entry["id"] for entry in listed(server, mine, "&kind=receipt")] == [name]
-        assert listed(server, theirs) == [] and listed(server, stranger) == []
+        assert listed(server, theirs) == []
+        # What the operator did in that tenant, and nothing of another's.
+        assert {entry["entry"] for entry in listed(server, stranger)} == {"act"}
         assert name in [entry["id"] for entry in listed(server, chief)]
         assert server.request("GET", f"/api/v1/receipts/{name}").status == 401
 
@@ -219,11 +223,12 @@ def test_changes_and_looks_leave_acts(house: House) -> None:
             ("DELETE /api/v1/keys/{name}", ["app"]),
             ("POST /api/v1/keys", None),
         ]
-        assert all(act["from"] == "127.0.0.1" and act["status"] in (200, 201) for act in acts)
+        assert {act["status"] for act in acts} <= {200, 201} and {act["from"] for act in acts} == {"127.0.0.1"}
         assert secret not in json.dumps(listed(server, chief))
         # Without a key nothing was done here.
+        before = len(listed(server, chief, "&kind=act"))
         assert server.request("DELETE", "/api/v1/keys/app").status == 401
-        assert len(listed(server, chief, "&kind=act")) == len(listed(server, chief, "&kind=act"))
+        assert len(listed(server, chief, "&kind=act")) == before
 
 
 def test_lists_are_paged_and_filtered(served) -> None:
@@ -267,7 +272,7 @@ def test_a_stranger_checks_a_receipt_with_the_public_key_alone(served) -> None:
     with pytest.raises(AssertionError):
         proved(text, ledger["key"], entry.replace(b"served", b"denied"))
     with pytest.raises(InvalidSignature):
-        proved(text.replace("\n\n", "\n\nx", 1).replace("x", "", 1), other_key(ledger["key"]), entry)
+        proved(text, other_key(ledger["key"]), entry)
     # The command line says the same, without the server.
     file = house.data.parent / "receipt.tlog-proof"
     file.write_text(text)
@@ -278,6 +283,7 @@ def test_a_stranger_checks_a_receipt_with_the_public_key_alone(served) -> None:
 
 
 def other_key(key: str) -> str:
+    """A key of the same name that never signed anything."""
     name, _, encoded = key.split("+", 2)
     raw = b"\x01" + os.urandom(32)
     number = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex()
@@ -297,7 +303,7 @@ def test_the_whole_log_is_verified_and_a_changed_byte_is_found(house: House) -> 
     since = house.data.parent / "since.txt"
     since.write_text(state["checkpoint"])
     house.dure("ledger", "verify", copy, "--since", since)
-    bundle = next((copy / "tile" / "entries").rglob("*.p")) if False else sorted((copy / "tile").rglob("*"))[-1]
+    bundle = max(path for path in (copy / "tile" / "entries").rglob("*") if path.is_file())
     changed = bytearray(bundle.read_bytes())
     changed[len(changed) // 2] ^= 1
     bundle.chmod(0o600)
@@ -383,7 +389,7 @@ def test_an_older_copy_of_the_ledger_is_not_continued(house: House) -> None:
         for _ in range(3):
             chat(server, key)
     os.system(f"rm -rf {house.data / 'ledger'} && cp -a {older} {house.data / 'ledger'}")
-    assert "ledger" in house.refuses("key", "list")
+    assert "rolled back" in house.refuses("key", "list")
 
 
 def test_a_lost_key_begins_no_other_log_unasked(house: House) -> None:

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ pub const SCHEMAS: &[Schema] = &[guard::SCHEMA, tenancy::SCHEMA, models::SCHEMA,
 /// The tenant that is there from the first day.
 const FIRST_TENANT: &str = "default";
 
+const POLICIES_LOOKED_AT_EVERY: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 
 /// An open data folder.
@@ -36,6 +37,7 @@ pub struct House {
     probing: JoinHandle<()>,
     sweeping: JoinHandle<()>,
     filing: JoinHandle<()>,
+    ruling: JoinHandle<()>,
 }
 
 impl House {
@@ -50,6 +52,7 @@ impl House {
         let guard = guard(settings)?;
         let receipts = guard::Receipts::open(&ledger_place(settings)?, Arc::clone(&store), settings.ledger.durability).await?;
         let filing = receipts.follow();
+        let ruling = tokio::spawn(follow_policies(guard.clone(), settings.data.join(POLICY)));
         let tenancy = Arc::new(tenancy::Tenancy::open(Arc::clone(&store)).await?);
         if tenancy.tenants().is_empty() {
             tenancy.create_tenant(FIRST_TENANT, None).await?;
@@ -147,7 +150,7 @@ impl House {
             },
             watch: Watch::new(registry, ready, !settings.otel.endpoint.is_empty()),
         });
-        Ok(Self { app, store, following, probing, sweeping, filing })
+        Ok(Self { app, store, following, probing, sweeping, filing, ruling })
     }
 
     /// The doors.
@@ -169,6 +172,7 @@ impl House {
         self.probing.abort();
         self.sweeping.abort();
         self.filing.abort();
+        self.ruling.abort();
         self.app.serving.history().close().await;
         let flushed = self.app.tenancy.flush().await;
         // After whatever still leaves a receipt, before what is beside the ledger is closed.
@@ -228,6 +232,44 @@ fn guard(settings: &Settings) -> anyhow::Result<guard::Guard> {
     let dir = settings.data.join(POLICY);
     let policies = guard::policy::Policies::load(&dir).map_err(|problems| mistakes(&problems))?;
     Ok(guard::Guard::new(policies, settings.engine.country))
+}
+
+/// Takes changed policies when their folder changes. With a mistake in them the ones from before stay.
+async fn follow_policies(guard: guard::Guard, dir: PathBuf) {
+    let mut seen = fingerprint(&dir);
+    loop {
+        tokio::time::sleep(POLICIES_LOOKED_AT_EVERY).await;
+        let now = fingerprint(&dir);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        let (reading, folder) = (guard.clone(), dir.clone());
+        match tokio::task::spawn_blocking(move || reading.reload(&folder)).await {
+            Ok(Ok((before, after))) if before != after => tracing::info!(%before, %after, "the policies were renewed"),
+            Ok(Ok(_)) => {}
+            Ok(Err(problems)) => {
+                for problem in problems {
+                    tracing::error!(%problem, "the new policies cannot be used; the ones from before stay");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the policies were not read"),
+        }
+    }
+}
+
+/// What changes when somebody changes a file of the folder.
+fn fingerprint(dir: &Path) -> Vec<(std::ffi::OsString, u64, Option<std::time::SystemTime>)> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok()?;
+            Some((entry.file_name(), metadata.len(), metadata.modified().ok()))
+        })
+        .collect();
+    files.sort();
+    files
 }
 
 /// Where the ledger is, and what signs it.

@@ -54,6 +54,8 @@ pub async fn up(settings: &Settings) -> anyhow::Result<ExitCode> {
         }
         std::process::exit(1);
     });
+    // A file that may not become longer is an error of that write, not the end of the server.
+    let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?;
     house.announce(address)?;
     if let Some(tls) = &tls {
         tokio::spawn(follow_files(Arc::clone(tls), signal(SignalKind::hangup())?));

@@ -20,6 +20,8 @@ use crate::{Approval, Approvers, CorpusTerms, EgressPermit, EngineTerms, Refusal
 pub struct Guard {
     policies: Arc<ArcSwap<Policies>>,
     maskers: Arc<Maskers>,
+    /// What was wrong with the folder when it was read last.
+    problems: Arc<ArcSwap<Vec<Problem>>>,
     home: Country,
 }
 
@@ -35,7 +37,7 @@ impl Guard {
     pub fn new(policies: Arc<Policies>, home: Country) -> Self {
         // Without packs nothing is masked, and so nothing goes that must be.
         let packs = Packs::builtin().unwrap_or_default();
-        Self { policies: Arc::new(ArcSwap::new(policies)), maskers: Arc::new(Maskers::new(packs)), home }
+        Self { policies: Arc::new(ArcSwap::new(policies)), maskers: Arc::new(Maskers::new(packs)), problems: Arc::default(), home }
     }
 
     /// What masks personal data where a permit asks for it.
@@ -59,6 +61,17 @@ impl Guard {
     /// Everything that is wrong with the folder; then the policies from before stay. So they do where the folder had
     /// policies and has none now: a folder that was lost must not open what its policies closed.
     pub fn reload(&self, dir: &Path) -> Result<(ContentHash, ContentHash), Vec<Problem>> {
+        let reloaded = self.reloaded(dir);
+        self.problems.store(Arc::new(reloaded.as_ref().err().cloned().unwrap_or_default()));
+        reloaded
+    }
+
+    /// What was wrong with the folder when it was read last; then older policies count.
+    pub fn problems(&self) -> Arc<Vec<Problem>> {
+        self.problems.load_full()
+    }
+
+    fn reloaded(&self, dir: &Path) -> Result<(ContentHash, ContentHash), Vec<Problem>> {
         let (before, after) = (self.policies(), Policies::load(dir)?);
         if after.is_starting() && !before.is_starting() {
             let text = "the folder has no policies any more; the ones from before stay until the next start";

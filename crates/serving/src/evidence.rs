@@ -23,9 +23,10 @@ impl Serving {
         principal: &Principal,
         corpora: &[String],
         question: &str,
+        route: &str,
     ) -> Result<Evidence, ChatError> {
         let terms = self.corpora(principal, corpora).await?;
-        let permit = self.parts.guard.may_search(principal, &terms, &self.purpose)?;
+        let permit = self.parts.guard.may_search_over(principal, &terms, &self.purpose, route)?;
         let query = Query { top: self.config.found_max, patience: self.config.patience, ..Query::new(question) };
         let found = self.parts.search.search(&permit, &query).await?;
         let text = question.to_owned();

@@ -292,6 +292,7 @@ impl Serving {
         let model = engine.as_ref().map(|served| served.engine.describe().model.clone()).unwrap_or_default();
         let target = Target {
             name: model.clone(),
+            route: String::new(),
             engine,
             model,
             corpora: call.corpora,
@@ -323,7 +324,7 @@ impl Serving {
         question: &str,
     ) -> Result<Weighing, ChatError> {
         self.config.bounds.question(question)?;
-        let evidence = self.evidence(principal, corpora, question).await?;
+        let evidence = self.evidence(principal, corpora, question, "").await?;
         Ok(Weighing::of(&evidence.weighed))
     }
 
@@ -405,7 +406,7 @@ impl Serving {
     ) -> Result<Made, ChatError> {
         let Said { call, mut earlier, label, .. } = said;
         let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
-        let name = target.name;
+        let (name, called) = (target.name, target.route);
         let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
         if !target.instructions.trim().is_empty() && call.text.is_none() {
             messages.push(Message::new(Role::System, target.instructions));
@@ -421,7 +422,7 @@ impl Serving {
             logprobs: call.logprobs,
             ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &name))
         };
-        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &name)?;
+        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &called)?;
         let mut way = Way::new(served, permit, flow);
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
         let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
@@ -444,7 +445,8 @@ impl Serving {
         given: Label,
     ) -> Result<Made, ChatError> {
         let turn = self.turns.take(principal, SEARCH, SEARCHES_AT_ONCE, 1).await?;
-        let Evidence { weighed, terms } = self.evidence(principal, &ask.target.corpora, &ask.question).await?;
+        let Target { corpora, route, .. } = &ask.target;
+        let Evidence { weighed, terms } = self.evidence(principal, corpora, &ask.question, route).await?;
         drop(turn);
         let chosen = choose(&weighed, ask.target.passages_max as usize);
         let mut cited = Cited::of(&weighed, &chosen);
@@ -469,7 +471,7 @@ impl Serving {
             (_, Some(served)) => served,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
         };
-        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &ask.target.name)?;
+        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &ask.target.route)?;
         let mut way = Way::new(served, permit, flow);
         let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;
@@ -545,6 +547,7 @@ impl Serving {
             }
             return Ok(Target {
                 name: route.name.to_string(),
+                route: route.name.to_string(),
                 engine,
                 model: route.model,
                 corpora: route.corpora,
@@ -558,6 +561,7 @@ impl Serving {
         let engine = engine.ok_or_else(|| ChatError::ModelNotFound { model: name.to_owned() })?;
         Ok(Target {
             name: name.to_owned(),
+            route: String::new(),
             engine: Some(engine),
             model: name.to_owned(),
             corpora: Vec::new(),

@@ -18,6 +18,8 @@ use crate::{AnswerMode, ChatError, ReplyStream, ServedEngine, Serving};
 /// What a name that was called stands for.
 pub(crate) struct Target {
     pub name: String,
+    /// The route's name, as policies know it; empty for a bare model.
+    pub route: String,
     pub engine: Option<ServedEngine>,
     pub model: String,
     pub corpora: Vec<String>,

@@ -11,6 +11,7 @@ mod me;
 mod models;
 mod page;
 mod people;
+mod policies;
 mod receipts;
 mod routes;
 mod search;
@@ -60,6 +61,7 @@ pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(search::index))
         .routes(routes!(keeping::backup))
         .routes(routes!(keeping::check))
+        .routes(routes!(policies::state))
         .routes(routes!(receipts::list))
         .routes(routes!(receipts::show))
         .routes(routes!(receipts::proof))

@@ -47,6 +47,8 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Val
     let mut readiness = app.watch.readiness();
     let stopping = *app.stage.borrow() >= Stage::Stopping;
     readiness.insert("server", stopping.then_some("the server is stopping"));
+    let recording = app.receipts.may_record().is_ok();
+    readiness.insert("ledger", (!recording).then_some("the ledger takes no entries"));
     let ready = readiness.values().all(Option::is_none);
     let checks: BTreeMap<_, _> =
         readiness.into_iter().map(|(name, reason)| (name, Check { ok: reason.is_none(), reason })).collect();

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base::{ContentHash, Principal, ReceiptId};
@@ -99,6 +100,8 @@ pub struct Receipts {
     ledger: Arc<Ledger>,
     table: Table,
     durability: Durability,
+    /// Entries that the ledger has or was handed.
+    handed: AtomicU64,
 }
 
 /// An entry on its way to the disk.
@@ -160,7 +163,8 @@ impl Receipts {
     ) -> Result<Arc<Self>, ReceiptError> {
         let opening = place.clone();
         let ledger = Arc::new(blocking(move || Ok(opening.open()?)).await?);
-        let receipts = Arc::new(Self { table: Table::new(store), ledger, durability });
+        let handed = AtomicU64::new(ledger.size());
+        let receipts = Arc::new(Self { table: Table::new(store), ledger, durability, handed });
         receipts.table.follow(&receipts.ledger).await?;
         receipts.close_lost().await?;
         Ok(receipts)
@@ -205,9 +209,13 @@ impl Receipts {
     pub(super) fn record(&self, entry: &Entry) -> Recorded {
         let leaf = entry.leaf();
         let on_its_way = match (self.ledger.append(leaf.clone()), Handle::try_current()) {
-            (Ok(waiting), _) => OnItsWay::Taken(waiting),
+            (Ok(waiting), _) => {
+                self.handed.fetch_add(1, Ordering::Relaxed);
+                OnItsWay::Taken(waiting)
+            }
             (Err(AppendError::Full), Ok(runtime)) => {
                 let ledger = Arc::clone(&self.ledger);
+                self.handed.fetch_add(1, Ordering::Relaxed);
                 OnItsWay::Queued(runtime.spawn(async move { Ok(ledger.append_when_room(leaf).await?.await?) }))
             }
             (Err(error), _) => {
@@ -281,6 +289,11 @@ impl Receipts {
 
     /// So that what was just answered is found.
     async fn catch_up(&self) -> Result<(), ReceiptError> {
+        // What was handed over before this call is on the disk within a few milliseconds, or the ledger has stopped.
+        let handed = self.handed.load(Ordering::Relaxed);
+        while self.ledger.stopped().is_none() && self.ledger.size() < handed {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         if self.ledger.stopped().is_none() {
             self.ledger.publish().await?;
         }
@@ -297,7 +310,7 @@ impl Receipts {
                 outcome: Outcome::Lost,
                 ..Receipt::begun(intent.id, intent.tenant, intent.who, intent.kind, &intent.asked)
             };
-            self.ledger.append_when_room(Entry::Receipt(Box::new(receipt)).leaf()).await?.await?;
+            self.record(&Entry::Receipt(Box::new(receipt))).durable().await.map_err(|_| ReceiptError::Ended)?;
         }
         self.catch_up().await
     }
