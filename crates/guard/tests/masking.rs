@@ -1,5 +1,7 @@
 //! Masking at its public door: kinds, disguises, spans, and what must never be let through.
 
+#![allow(clippy::unwrap_used)]
+
 use guard::mask::{Bounds, Checked, Finding, Kinds, MaskError, Masker, Packs, StandIns};
 
 fn masker() -> Masker {

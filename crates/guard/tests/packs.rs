@@ -1,5 +1,7 @@
 //! Packs from folders: one that works, and those that must be refused with a reason.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 
 use guard::mask::{Kinds, Masker, Packs};

@@ -1,5 +1,7 @@
 //! Stand-ins: there and back again, whole and in pieces, and nobody writes one himself.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::{Arc, OnceLock};
 
 use guard::mask::{Bounds, Kinds, MaskError, Masker, Packs, StandIns, StreamMasker, Unmasker};

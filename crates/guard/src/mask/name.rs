@@ -34,6 +34,7 @@ struct Candidate {
 /// that were found before, without spaces.
 pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], known: &HashSet<String>) -> Vec<Name> {
     let words: Vec<_> = lexicon.words(text).collect();
+    let scene = Scene { lexicon, text, words: &words, beside, known };
     let mut found: Vec<Name> = Vec::new();
     let mut word = 0;
     let mut at = 0;
@@ -52,7 +53,7 @@ pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], know
         let run_start = at == 0 || lexicon.flags(&text[text.floor_char_boundary(at - 1)..]).is_none();
         let after_word = word > 0 && words[word - 1].1 == at && words[word - 1].2 != Class::Region;
         if (run_start || after_word)
-            && let Some(name) = name_at(lexicon, text, at, &words, word, !run_start, beside, known)
+            && let Some(name) = name_at(&scene, at, word, !run_start)
         {
             at = name.span.end;
             found.push(name);
@@ -65,16 +66,18 @@ pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], know
 
 type Word = (usize, usize, Class);
 
-fn name_at(
-    lexicon: &Lexicon,
-    text: &str,
-    at: usize,
-    words: &[Word],
-    word: usize,
-    inside: bool,
-    beside: &[Range<usize>],
-    known: &HashSet<String>,
-) -> Option<Name> {
+/// What names are looked for in, and what is known about it.
+struct Scene<'a> {
+    lexicon: &'a Lexicon,
+    text: &'a str,
+    words: &'a [Word],
+    beside: &'a [Range<usize>],
+    known: &'a HashSet<String>,
+}
+
+/// The surest name at `at`, before which `word` of the words stand; `inside`: it is not the start of its run of Hangul.
+fn name_at(scene: &Scene<'_>, at: usize, word: usize, inside: bool) -> Option<Name> {
+    let Scene { lexicon, text, words, beside, known } = *scene;
     let mut best: Option<Name> = None;
     for candidate in candidates(lexicon, text, at) {
         // Inside a word, only a whole name right behind a title (팀장김도현).
@@ -93,7 +96,7 @@ fn name_at(
             continue;
         }
         let whole = candidate.looks >= WHOLE;
-        let beside_it = touches(text, candidate.span.start..candidate.rest.end, beside, candidate.looks >= WHOLE);
+        let beside_it = touches(text, candidate.span.start..candidate.rest.end, beside, whole);
         if inside && !(beside_it || is_known || tail == Tail::Honorific) {
             continue;
         }

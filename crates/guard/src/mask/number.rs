@@ -251,8 +251,7 @@ fn before(bytes: &[u8], at: usize, room: &mut Vec<Unit>) {
     if start > 0 && bytes[start - 1].is_ascii_alphanumeric() {
         return;
     }
-    for place in start..end {
-        let value = soft(bytes[place]).unwrap_or(0);
+    for (place, value) in (start..end).zip(bytes[start..end].iter().filter_map(|byte| soft(*byte))) {
         room.push(Unit { value, start: place, end: place + 1, gap: 0, word: false, star: false });
     }
 }
