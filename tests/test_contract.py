@@ -42,6 +42,7 @@ ACCESS = {
     "get /v1/models/{model}": KEY,
     "post /v1/chat/completions": KEY,
     "post /v1/completions": KEY,
+    "post /v1/messages": KEY,
     "post /v1/embeddings": KEY,
     "get /v1/files": KEY,
     "post /v1/files": KEY,
@@ -91,6 +92,11 @@ ACCESS = {
     "post /api/v1/corpora/{name}/answers": KEY,
     "get /api/v1/documents/{id}": KEY,
     "get /api/v1/index": KEY,
+    "get /api/v1/policies": ADMINISTRATOR,
+    "get /api/v1/receipts": KEY,
+    "get /api/v1/receipts/{id}": KEY,
+    "get /api/v1/receipts/{id}/proof": KEY,
+    "get /api/v1/ledger": KEY,
     "get /api/v1/jobs": ADMINISTRATOR,
     "get /api/v1/jobs/{id}": ADMINISTRATOR,
     "delete /api/v1/jobs/{id}": ADMINISTRATOR,
@@ -110,6 +116,7 @@ ACCESS = {
 BODIES = {
     "post /v1/chat/completions": {"model": "line", "messages": [{"role": "user", "content": "hello"}]},
     "post /v1/completions": {"model": "fake", "prompt": "hello"},
+    "post /v1/messages": {"model": "line", "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]},
     "post /v1/embeddings": {"model": "fake", "input": "hello"},
     "post /v1/vector_stores/{store}/search": {"query": "비밀"},
     "post /v1/vector_stores/{store}/files": {"file_id": "file_" + uuid.UUID(int=7).hex},
@@ -192,7 +199,9 @@ def town(tmp_path_factory):
         job = server.request(
             "POST", "/api/v1/corpora/records/files?path=b.md", b"# b", {**keeper, "Prefer": "respond-async"}
         ).json()["id"]
+        asked = server.request("POST", "/v1/chat/completions", BODIES["post /v1/chat/completions"], keeper)
         names = {
+            "receipts {id}": asked.headers["x-dure-receipt"],
             "models {model}": "line",
             "{file}": file,
             "{store}": corpus,
