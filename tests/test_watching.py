@@ -58,6 +58,7 @@ def test_a_house_without_a_model_lives_and_is_not_ready(tmp_path) -> None:
             "checks": {
                 "database": {"ok": True},
                 "disk": {"ok": True},
+                "ledger": {"ok": True},
                 "model": {"ok": False, "reason": "no chat model is installed"},
                 "server": {"ok": True},
             },

@@ -183,10 +183,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
             ),
         ],
     ),
-    (
-        "ledger check",
-        &[("", "dure ledger check receipt.tlog-proof --key \"dure.invalid/9f2c+1a2b3c4d+AcBk…\"")],
-    ),
+    ("ledger check", &[("", "dure ledger check receipt.tlog-proof --key \"dure.invalid/9f2c+1a2b3c4d+AcBk…\"")]),
     ("ledger export", &[("", "dure ledger export /audit/log")]),
     ("policy init", &[("then change what is there", "dure policy init")]),
     (

@@ -21,7 +21,8 @@ use crate::settings::Settings;
 use crate::watch::{EngineLoads, Machine, Probe};
 
 /// The tables of every crate, in the order in which they are brought to their newest step.
-pub const SCHEMAS: &[Schema] = &[guard::SCHEMA, tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
+pub const SCHEMAS: &[Schema] =
+    &[guard::SCHEMA, tenancy::SCHEMA, models::SCHEMA, corpus::SCHEMA, retrieval::SCHEMA, serving::SCHEMA];
 
 /// The tenant that is there from the first day.
 const FIRST_TENANT: &str = "default";
@@ -50,7 +51,8 @@ impl House {
         let store = Arc::new(Store::open(&settings.data, lock, SCHEMAS).await?);
         let operator = secret(&settings.data, OPERATOR_KEY)?;
         let guard = guard(settings)?;
-        let receipts = guard::Receipts::open(&ledger_place(settings)?, Arc::clone(&store), settings.ledger.durability).await?;
+        let receipts =
+            guard::Receipts::open(&ledger_place(settings)?, Arc::clone(&store), settings.ledger.durability).await?;
         let filing = receipts.follow();
         let ruling = tokio::spawn(follow_policies(guard.clone(), settings.data.join(POLICY)));
         let tenancy = Arc::new(tenancy::Tenancy::open(Arc::clone(&store)).await?);

@@ -109,7 +109,9 @@ impl ApiError {
             Self::KeyRunning => (StatusCode::CONFLICT, INVALID, "idempotency_key_running"),
             Self::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, INVALID, "idempotency_key_reused"),
             Self::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "server_stopping"),
-            Self::Unavailable(_) | Self::Resting { .. } => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "unavailable"),
+            Self::Unavailable(_) | Self::Resting { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "server_error", "unavailable")
+            }
             Self::Failed(_) => (StatusCode::BAD_GATEWAY, "server_error", "failed"),
             Self::DatabaseBusy => (StatusCode::SERVICE_UNAVAILABLE, "server_error", "database_busy"),
             Self::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "server_error", "disk_full"),

@@ -26,8 +26,8 @@ use crate::App;
 use crate::app::{router, router_apart};
 use crate::patience::{Answering, Patient, Rounds, Waits};
 use crate::stage::{Stage, reached};
-use crate::trail::Peer;
 use crate::tls::{Proof, Tls};
+use crate::trail::Peer;
 
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;

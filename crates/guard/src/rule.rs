@@ -37,7 +37,12 @@ impl Guard {
     pub fn new(policies: Arc<Policies>, home: Country) -> Self {
         // Without packs nothing is masked, and so nothing goes that must be.
         let packs = Packs::builtin().unwrap_or_default();
-        Self { policies: Arc::new(ArcSwap::new(policies)), maskers: Arc::new(Maskers::new(packs)), problems: Arc::default(), home }
+        Self {
+            policies: Arc::new(ArcSwap::new(policies)),
+            maskers: Arc::new(Maskers::new(packs)),
+            problems: Arc::default(),
+            home,
+        }
     }
 
     /// What masks personal data where a permit asks for it.

@@ -228,8 +228,14 @@ impl Piped {
         let input = child.stdin.take().context("no input")?;
         let output = child.stdout.take().context("no output")?;
         let model = "multilingual-e5-small".to_owned();
-        let description =
-            Description { model, chats: false, dimensions: Some(384), unrelated_cosine: None, context_tokens: 512 };
+        let description = Description {
+            model,
+            chats: false,
+            dimensions: Some(384),
+            unrelated_cosine: None,
+            context_tokens: 512,
+            offer: engine::Offer::of_this_house(false, true),
+        };
         let pipes = tokio::sync::Mutex::new((input, BufReader::new(output).lines()));
         Ok(Arc::new(Self { description, pipes, _child: child }))
     }

@@ -31,7 +31,9 @@ mod weighing;
 pub use call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Sampling};
 pub use converse::{Place, Turned};
 pub use engine::within_trace;
-pub use engine::{Finish, Image, ImageError, Likelihood, Message, Role, Tool, ToolCall, ToolCallPart, ToolChoice, Tools, Written};
+pub use engine::{
+    Finish, Image, ImageError, Likelihood, Message, Role, Tool, ToolCall, ToolCallPart, ToolChoice, Tools, Written,
+};
 pub use engines::{EngineSource, ServedEngine, ServedModel};
 pub use error::{ChatError, RouteError};
 pub use history::{

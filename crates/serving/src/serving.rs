@@ -207,13 +207,7 @@ impl Serving {
         recorded(&flow, self.say_in(&flow, party, principal, said).await)
     }
 
-    async fn say_in(
-        &self,
-        flow: &Flow,
-        party: &Party,
-        principal: &Principal,
-        said: Said,
-    ) -> Result<Made, ChatError> {
+    async fn say_in(&self, flow: &Flow, party: &Party, principal: &Principal, said: Said) -> Result<Made, ChatError> {
         let call = &said.call;
         let asked = call.text.as_deref().unwrap_or_else(|| last_said(&call.messages));
         let question = flow.salt().commit(asked);
@@ -427,7 +421,9 @@ impl Serving {
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
         let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
         // A line after JSON would make it none.
-        let line = way.visible_mark(request.text.as_deref().unwrap_or_else(|| last_said(&request.messages))).filter(|_| request.schema.is_none());
+        let line = way
+            .visible_mark(request.text.as_deref().unwrap_or_else(|| last_said(&request.messages)))
+            .filter(|_| request.schema.is_none());
         let mut request = way.hide(&self.parts.guard, request)?;
         let prompt = way.fit(&mut request, earlier, wanted).await?;
         let room = room(&way.served, prompt)?;
@@ -471,7 +467,8 @@ impl Serving {
             (_, Some(served)) => served,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
         };
-        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &ask.target.route)?;
+        let permit =
+            self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &ask.target.route)?;
         let mut way = Way::new(served, permit, flow);
         let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;

@@ -73,12 +73,7 @@ pub(crate) fn silent(question: &str, sources: Vec<Source>, flow: &Flow) -> Reply
 }
 
 /// The records' own sentences.
-pub(crate) fn extractive(
-    question: &str,
-    sources: Vec<Source>,
-    quotes: Vec<Citation>,
-    flow: &Flow,
-) -> ReplyStream {
+pub(crate) fn extractive(question: &str, sources: Vec<Source>, quotes: Vec<Citation>, flow: &Flow) -> ReplyStream {
     if quotes.is_empty() {
         return silent(question, sources, flow);
     }

@@ -77,12 +77,9 @@ mod tests {
         assert!(!masked.contains("1234"));
         for split in masked.char_indices().map(|(at, _)| at) {
             let (head, tail) = masked.split_at(split);
-            let part = |arguments: &str| Event::ToolCall(ToolCallPart {
-                index: 0,
-                id: None,
-                name: None,
-                arguments: arguments.to_owned(),
-            });
+            let part = |arguments: &str| {
+                Event::ToolCall(ToolCallPart { index: 0, id: None, name: None, arguments: arguments.to_owned() })
+            };
             let done = Event::Done { finish: Finish::Stop, usage: Usage::default() };
             let events = [Event::Text(head.into()), part(head), Event::Text(tail.into()), part(tail), done];
             let events: EventStream = Box::pin(stream::iter(events.map(Ok)));

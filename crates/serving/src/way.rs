@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use base::{Label, Principal};
 use engine::{ChatRequest, Message, Role};
-use guard::policy::Marking;
 use guard::mask::{Hidden, Hiding, MaskError};
+use guard::policy::Marking;
 use guard::{EgressPermit, Flow, Guard, Masked, Refusal};
 
 use crate::answer::{Cited, messages};

@@ -79,7 +79,7 @@ fn refused(line: &str) -> Option<String> {
 }
 
 /// How names of files end, which look like settings otherwise: `server.log`, `tls.pem`.
-const FILES: [&str; 7] = ["toml", "rs", "md", "log", "json", "db", "pem"];
+const FILES: [&str; 8] = ["toml", "rs", "md", "log", "json", "db", "pem", "key"];
 
 /// What a page says of settings: `DURE_SECTION_NAME` and `section.name` in code, where the section is one.
 fn settings_named(text: &str, sections: &BTreeSet<String>) -> BTreeSet<String> {

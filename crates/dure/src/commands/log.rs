@@ -31,13 +31,7 @@ pub fn run(command: &Ledger, settings: &Settings, json: bool) -> Option<anyhow::
     Some(done.map(|()| ExitCode::SUCCESS))
 }
 
-fn verify(
-    dir: &Path,
-    key: Option<&str>,
-    since: Option<&Path>,
-    settings: &Settings,
-    json: bool,
-) -> anyhow::Result<()> {
+fn verify(dir: &Path, key: Option<&str>, since: Option<&Path>, settings: &Settings, json: bool) -> anyhow::Result<()> {
     let key = match key {
         Some(key) => read_key(key)?,
         None => crate::house::verifier_key(settings)?,
@@ -75,7 +69,8 @@ fn check(file: &Path, key: &str, json: bool) -> anyhow::Result<()> {
 /// Copies what others verify: the tiles and the checkpoint, and no journal. The checkpoint goes last, so that a copy that
 /// is broken off has all that the checkpoint it has covers.
 fn export(own: &Path, to: &Path, json: bool) -> anyhow::Result<()> {
-    let checkpoint = fs::read(own.join("checkpoint")).with_context(|| format!("no ledger is in `{}`", own.display()))?;
+    let checkpoint =
+        fs::read(own.join("checkpoint")).with_context(|| format!("no ledger is in `{}`", own.display()))?;
     let (mut copied, mut there) = (0_u64, 0_u64);
     let mut folders = vec![PathBuf::from("tile")];
     while let Some(folder) = folders.pop() {

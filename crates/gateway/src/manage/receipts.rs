@@ -99,7 +99,7 @@ pub(crate) async fn list(
 #[utoipa::path(
     get,
     path = "/receipts/{id}",
-    params(("id" = ReceiptId, Path, description = "The id")),
+    params(("id" = String, Path, description = "The id")),
     responses((status = 200, body = Told)),
 )]
 pub(crate) async fn show(
@@ -115,7 +115,7 @@ pub(crate) async fn show(
 #[utoipa::path(
     get,
     path = "/receipts/{id}/proof",
-    params(("id" = ReceiptId, Path, description = "The id")),
+    params(("id" = String, Path, description = "The id")),
     responses((status = 200, body = String, content_type = "text/plain")),
 )]
 pub(crate) async fn proof(

@@ -209,7 +209,12 @@ fn read(message: WireMessage, messages: &mut Vec<Message>) -> Result<(), ApiErro
                 messages.push(Message { tool_call_id: Some(tool_use_id), ..Message::new(Role::Tool, said) });
             }
             (Block::Thinking {} | Block::RedactedThinking {}, WireRole::Assistant) => {}
-            _ => return Err(ApiError::field("messages", "only text, images, tools' calls and their results are taken here")),
+            _ => {
+                return Err(ApiError::field(
+                    "messages",
+                    "only text, images, tools' calls and their results are taken here",
+                ));
+            }
         }
     }
     if !texts.is_empty() || !images.is_empty() || !calls.is_empty() {
@@ -290,9 +295,12 @@ mod tests {
             (json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 } }), "thinking"),
             (json!({ "tools": [{ "type": "web_search_20250305", "name": "web_search" }] }), "tools"),
             (json!({ "messages": [{ "role": "user", "content": [image] }] }), "messages"),
-            (json!({ "messages": [{ "role": "assistant", "content": [
+            (
+                json!({ "messages": [{ "role": "assistant", "content": [
                 { "type": "tool_result", "tool_use_id": "t", "content": "x" },
-            ] }] }), "messages"),
+            ] }] }),
+                "messages",
+            ),
             (json!({ "base_url": "http://evil.example" }), "base_url"),
         ] {
             let named = match asked(body.clone()) {

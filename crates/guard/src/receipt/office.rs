@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use base::{ContentHash, Principal, ReceiptId};
 use ledger::{
-    AppendError, Appended, Ed25519Signer, FileMemory, KeyKind, Ledger, NoteError, OpenError, Options, Signer, VerifierKey,
-    Waiting,
+    AppendError, Appended, Ed25519Signer, FileMemory, KeyKind, Ledger, NoteError, OpenError, Options, Signer,
+    VerifierKey, Waiting,
 };
 use store::Store;
 use tokio::runtime::Handle;

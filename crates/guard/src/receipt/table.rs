@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base::{Class, ReceiptId, Subject, TenantId};
 use jiff::Timestamp;
 use ledger::Ledger;
-use sqlx::{QueryBuilder, Row};
+use sqlx::Row;
 use store::{Schema, Store};
 use tokio::sync::Mutex;
 
@@ -92,7 +92,8 @@ impl Table {
             if from >= log.checkpoint().size() {
                 break;
             }
-            let batch = blocking(move || Ok(log.entries_from(from).take(BATCH).collect::<Result<Vec<_>, _>>()?)).await?;
+            let batch =
+                blocking(move || Ok(log.entries_from(from).take(BATCH).collect::<Result<Vec<_>, _>>()?)).await?;
             let mut write = self.store.write().await?;
             for (leaf, bytes) in &batch {
                 // A leaf that is none of ours has no row, and is counted all the same.
@@ -135,34 +136,24 @@ impl Table {
     }
 
     pub async fn leaves(&self, filter: &ReceiptFilter) -> Result<Vec<u64>, ReceiptError> {
-        let mut query = QueryBuilder::new("SELECT leaf FROM receipt WHERE tenant = ");
-        query.push_bind(filter.tenant.as_bytes().to_vec());
-        if let Some(before) = filter.before {
-            query.push(" AND leaf < ").push_bind(signed(before));
-        }
-        if let Some(who) = &filter.who {
-            query.push(" AND subject = ").push_bind(who.to_string());
-        }
-        for (column, wanted) in [
-            (" AND kind = ", &filter.kind),
-            (" AND outcome = ", &filter.outcome),
-            (" AND asked = ", &filter.asked),
-        ] {
-            if let Some(wanted) = wanted {
-                query.push(column).push_bind(wanted.clone());
-            }
-        }
-        if filter.outside {
-            query.push(" AND outside = 1");
-        }
-        if let Some(from) = filter.from {
-            query.push(" AND at >= ").push_bind(from.as_millisecond());
-        }
-        if let Some(to) = filter.to {
-            query.push(" AND at < ").push_bind(to.as_millisecond());
-        }
-        query.push(" ORDER BY leaf DESC LIMIT ").push_bind(i64::try_from(filter.limit).unwrap_or(i64::MAX));
-        let rows = query.build().fetch_all(self.store.read()).await?;
+        let rows = sqlx::query(
+            "SELECT leaf FROM receipt WHERE tenant = ?1 AND leaf < ?2 AND at >= ?3 AND at < ?4
+                AND (?5 IS NULL OR subject = ?5) AND (?6 IS NULL OR kind = ?6) AND (?7 IS NULL OR outcome = ?7)
+                AND (?8 IS NULL OR asked = ?8) AND outside >= ?9
+             ORDER BY leaf DESC LIMIT ?10",
+        )
+        .bind(filter.tenant.as_bytes().as_slice())
+        .bind(filter.before.map_or(i64::MAX, signed))
+        .bind(filter.from.map_or(i64::MIN, |from| from.as_millisecond()))
+        .bind(filter.to.map_or(i64::MAX, |to| to.as_millisecond()))
+        .bind(filter.who.as_ref().map(ToString::to_string))
+        .bind(filter.kind.as_deref())
+        .bind(filter.outcome.as_deref())
+        .bind(filter.asked.as_deref())
+        .bind(filter.outside)
+        .bind(i64::try_from(filter.limit).unwrap_or(i64::MAX))
+        .fetch_all(self.store.read())
+        .await?;
         rows.iter().map(|row| Ok(row.try_get::<i64, _>(0)?.unsigned_abs())).collect()
     }
 

@@ -249,13 +249,7 @@ fn message(message: WireMessage) -> Result<Message, ApiError> {
         arguments: call.function.arguments,
     });
     let (content, images) = message.content.map_or(Ok(Default::default()), content)?;
-    Ok(Message {
-        role,
-        content,
-        images,
-        tool_calls: calls.collect(),
-        tool_call_id: message.tool_call_id,
-    })
+    Ok(Message { role, content, images, tool_calls: calls.collect(), tool_call_id: message.tool_call_id })
 }
 
 fn content(content: Content) -> Result<(String, Vec<Image>), ApiError> {
@@ -272,7 +266,10 @@ fn content(content: Content) -> Result<(String, Vec<Image>), ApiError> {
                 images.push(image.map_err(|error| ApiError::field("messages", error))?);
             }
             Part::Other => {
-                return Err(ApiError::field("messages", "only parts of the types `text` and `image_url` are taken here"));
+                return Err(ApiError::field(
+                    "messages",
+                    "only parts of the types `text` and `image_url` are taken here",
+                ));
             }
         }
     }
@@ -351,7 +348,7 @@ mod tests {
             (json!({ "logit_bias": { "1": "much" } }), "logit_bias"),
             (json!({ "tools": [{ "type": "web_search" }] }), "tools"),
             (
-                json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": {} }] }] }),
+                json!({ "messages": [{ "role": "user", "content": [{ "type": "image_url", "image_url": { "url": "http://127.0.0.1/a.png" } }] }] }),
                 "messages",
             ),
             (json!({ "api_base": "http://evil.example" }), "api_base"),
