@@ -93,7 +93,7 @@ stage check cargo xtask check
 stage console bash scripts/console.sh
 build
 cargo build --release --locked --package bench-gateway
-cargo build --release --locked --package ledger --examples
+cargo build --release --locked --workspace --example ledger_tool
 stage outside "$PYTHON/bin/python" -m pytest tests --ignore tests/real --ignore tests/console --color no
 # By itself: what drives the browser keeps an event loop running, and other tests need theirs.
 stage browser "$PYTHON/bin/python" -m pytest tests/console --color no

@@ -236,3 +236,32 @@ def test_a_restore_that_was_killed_is_repeated(house: House, tmp_path: Path) -> 
 def test_a_place_that_may_not_be_written_is_named(house: House) -> None:
     house.key("app")
     assert "/b.tar.zst" in house.refuses("backup", "/b.tar.zst")
+
+
+def test_policies_and_uploaded_files_go_along(house: House, tmp_path: Path) -> None:
+    """Without them other policies would count in the restored house, and what was uploaded would be gone."""
+    key = house.key("app")
+    house.dure("policy", "init")
+    (house.data / "policy" / "90-own.cedar").write_text(
+        '@id("nobody-asks")\n@reason_ko("안 됩니다")\n@reason_en("nobody may ask")\n'
+        'forbid (principal, action == Action::"send", resource);\n',
+        encoding="utf-8",
+    )
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nuser_data\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.md"\r\n\r\n# kept\r\n--x--\r\n'
+    )
+    bearer = {"Authorization": f"Bearer {key}"}
+    with house.up() as server:
+        kind = {"Content-Type": "multipart/form-data; boundary=x"}
+        file = server.request("POST", "/v1/files", form, {**bearer, **kind}).json()["id"]
+    house.dure("backup", tmp_path / "b.tar.zst", "--without-models")
+    restored = House(tmp_path / "restored")
+    restored.dure("restore", tmp_path / "b.tar.zst")
+    with restored.up() as server:
+        body = {"model": "fake", "messages": [{"role": "user", "content": "hi"}]}
+        refused = server.request("POST", "/v1/chat/completions", body, bearer)
+        assert refused.status == 403 and "nobody may ask" in refused.json()["error"]["message"]
+        assert server.request("GET", f"/v1/files/{file}/content", headers=bearer).body == b"# kept"
+        # A restored house begins a log of its own.
+        assert server.request("GET", "/api/v1/receipts", headers=bearer).status == 200

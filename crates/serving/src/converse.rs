@@ -46,6 +46,9 @@ impl Serving {
         let Some(asked) = asked.map(|message| message.content.clone()) else {
             return Err(ChatError::invalid("messages", "nobody asks anything"));
         };
+        if call.messages.iter().any(|message| !message.images.is_empty()) {
+            return Err(ChatError::invalid("messages", "images are not taken in a conversation that is kept"));
+        }
         if !call.tools.offered.is_empty() {
             return Err(ChatError::invalid("tools", "are not taken in a conversation that is kept"));
         }

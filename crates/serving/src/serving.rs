@@ -227,6 +227,7 @@ impl Serving {
             None => return self.plain(flow, party, principal, target, said).await,
         }
         for (field, given) in [
+            ("images", call.messages.iter().any(|message| !message.images.is_empty())),
             ("tools", !call.tools.offered.is_empty()),
             ("response_format", call.schema.is_some()),
             ("logprobs", call.logprobs.is_some()),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use base::Usage;
-use engine::{Event, EventStream};
+use engine::{EngineError, Event, EventStream};
 use futures::{StreamExt, stream};
 use guard::policy::Obligations;
 use guard::{Flow, Outcome};
@@ -139,7 +139,13 @@ impl Reply {
                     }
                     self.mark();
                 }
-                Some(Err(error)) => return Some(Err(self.failed(ChatError::of_engine(error)))),
+                Some(Err(error)) => {
+                    // What an engine elsewhere says that it had used by then counts.
+                    if let EngineError::Broken { used: Some(used), .. } = &error {
+                        meter.ended(*used);
+                    }
+                    return Some(Err(self.failed(ChatError::of_engine(error))));
+                }
                 None => {
                     let reason = "its answer broke off".to_owned();
                     return Some(Err(self.failed(ChatError::Unavailable { model: String::new(), reason })));

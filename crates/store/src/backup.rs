@@ -15,7 +15,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::blobs::hash_rest;
-use crate::manifest::{DATABASE, FORMAT, MANIFEST, SMALL_BYTES_MAX, SMALL_FILES, blob_path};
+use crate::manifest::{
+    DATABASE, FORMAT, MANIFEST, POLICY, POLICY_FILES_MAX, SMALL_BYTES_MAX, SMALL_FILES, blob_path, file_path,
+    is_policy_file,
+};
 use crate::{Manifest, ManifestFile, Store, StoreError};
 
 /// Between size and speed; weights hardly get smaller at any level.
@@ -126,18 +129,20 @@ impl Store {
         tell(BackupProgress { phase: "database", bytes_done: 0, bytes_total: 0 });
         // A blob that is removed meanwhile stays readable through its open file; one that is added meanwhile may be
         // named in the database already. So they are opened before and after.
-        let mut blobs = Vec::new();
+        let (mut blobs, mut files) = (Vec::new(), Vec::new());
         let models = wish.models;
-        if models {
-            self.blobs().open_all(&mut blobs)?;
-        }
+        let mut open = || -> Result<(), BackupError> {
+            if models {
+                self.blobs().open_all(&mut blobs)?;
+            }
+            Ok(self.files().open_all(&mut files)?)
+        };
+        open()?;
         let snapshot = self.snapshot().await?;
-        if models {
-            self.blobs().open_all(&mut blobs)?;
-        }
+        open()?;
         let (dir, stop) = (self.dir().to_owned(), Stop::default());
         let stopped = Arc::clone(&stop.0);
-        let work = move || write(&dir, snapshot, blobs, &wish, &tell, &stopped);
+        let work = move || write(&dir, snapshot, [blobs, files], &wish, &tell, &stopped);
         tokio::task::spawn_blocking(work).await.map_err(|_| BackupError::Stopped)?
     }
 
@@ -181,18 +186,20 @@ enum Part {
 fn write(
     dir: &Path,
     snapshot: Snapshot,
-    blobs: Vec<(ContentHash, File)>,
+    [blobs, files]: [Vec<(ContentHash, File)>; 2],
     wish: &BackupWish,
     tell: &Tell,
     stopped: &AtomicBool,
 ) -> Result<BackupReport, BackupError> {
     let mut parts = vec![database(&snapshot)?];
-    for name in SMALL_FILES {
-        parts.extend(small(dir, name)?);
+    for name in SMALL_FILES.iter().map(|name| (*name).to_owned()).chain(policy_files(dir)?) {
+        parts.extend(small(dir, &name)?);
     }
-    for (hash, file) in blobs {
-        let bytes = file.metadata().map_err(StoreError::io(dir))?.len();
-        parts.push((ManifestFile { path: blob_path(&hash), bytes, sha256: hash }, Part::Large(file)));
+    for (path, of) in [(blob_path as fn(&ContentHash) -> String, blobs), (file_path, files)] {
+        for (hash, file) in of {
+            let bytes = file.metadata().map_err(StoreError::io(dir))?.len();
+            parts.push((ManifestFile { path: path(&hash), bytes, sha256: hash }, Part::Large(file)));
+        }
     }
     let manifest = Manifest {
         format: FORMAT,
@@ -248,6 +255,31 @@ fn database(snapshot: &Snapshot) -> Result<(ManifestFile, Part), BackupError> {
     let file = File::open(path).map_err(StoreError::io(path))?;
     let sha256 = ContentHash::from_bytes(digest.finalize().into());
     Ok((ManifestFile { path: DATABASE.to_owned(), bytes, sha256 }, Part::Large(file)))
+}
+
+/// The files of the folder of policies, in the order of their names.
+fn policy_files(dir: &Path) -> Result<Vec<String>, BackupError> {
+    let folder = dir.join(POLICY);
+    let entries = match fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io(&folder)(error).into()),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(StoreError::io(&folder))?;
+        let name = entry.file_name().into_string().map(|name| format!("{POLICY}/{name}")).unwrap_or_default();
+        let is_file = entry.file_type().map_err(StoreError::io(&folder))?.is_file();
+        // What is no file of policies is not read as one either.
+        if is_file && is_policy_file(&name) {
+            names.push(name);
+        }
+    }
+    if names.len() > POLICY_FILES_MAX {
+        return Err(StoreError::Broken(format!("`{POLICY}` has more than {POLICY_FILES_MAX} files")).into());
+    }
+    names.sort();
+    Ok(names)
 }
 
 fn small(dir: &Path, name: &str) -> Result<Option<(ManifestFile, Part)>, BackupError> {

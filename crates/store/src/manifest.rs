@@ -18,6 +18,12 @@ pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 pub(crate) const DATABASE: &str = "dure.db";
 /// Files of the data folder that go along where they are there, each small.
 pub(crate) const SMALL_FILES: &[&str] = &["operator.key", "settings.toml", "models.toml"];
+/// The folder of the institution's policies, whose files go along, too: without them others would count.
+pub(crate) const POLICY: &str = "policy";
+/// Files that it may have.
+pub(crate) const POLICY_FILES_MAX: usize = 256;
+/// The folder of uploaded files by content.
+pub(crate) const FILES: &str = "files";
 /// Bytes that one of them may have.
 pub(crate) const SMALL_BYTES_MAX: u64 = 4 << 20;
 
@@ -88,17 +94,36 @@ impl ManifestFile {
         if self.path == DATABASE {
             return true;
         }
-        if SMALL_FILES.contains(&self.path.as_str()) {
+        if SMALL_FILES.contains(&self.path.as_str()) || is_policy_file(&self.path) {
             return self.bytes <= SMALL_BYTES_MAX;
         }
-        self.path == blob_path(&self.sha256)
+        self.path == blob_path(&self.sha256) || self.path == file_path(&self.sha256)
     }
 }
 
 /// Where a blob lies in the data folder, and in a backup.
 pub(crate) fn blob_path(hash: &ContentHash) -> String {
+    shelved("blobs", hash)
+}
+
+/// Where an uploaded file lies in the data folder, and in a backup.
+pub(crate) fn file_path(hash: &ContentHash) -> String {
+    shelved(FILES, hash)
+}
+
+fn shelved(shelf: &str, hash: &ContentHash) -> String {
     let name = hash.to_string();
-    format!("blobs/{}/{name}", &name[..2])
+    format!("{shelf}/{}/{name}", &name[..2])
+}
+
+/// Whether a path is of a file right inside the folder of policies.
+pub(crate) fn is_policy_file(path: &str) -> bool {
+    let plain = |name: &str| {
+        !name.starts_with('.') && name.len() <= 255 && !name.chars().any(|c| matches!(c, '/' | '\\') || c.is_control())
+    };
+    path.strip_prefix(POLICY)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .is_some_and(|name| !name.is_empty() && plain(name))
 }
 
 #[cfg(test)]
@@ -106,6 +131,25 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn policies_lie_right_in_their_folder() {
+        for path in ["policy/10-send.cedar", "policy/사례.toml"] {
+            assert!(is_policy_file(path), "{path}");
+        }
+        for path in [
+            "policy",
+            "policy/",
+            "policy/../dure.db",
+            "policy/a/b",
+            "policy/.x",
+            "policy/a\\b",
+            "policyx",
+            "policy/a\n",
+        ] {
+            assert!(!is_policy_file(path), "{path}");
+        }
+    }
 
     fn read(files: serde_json::Value) -> Result<Manifest, BackupError> {
         let whole = json!({ "format": 1, "program": "0.1.0", "created": "", "models": true, "files": files });

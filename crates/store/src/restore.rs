@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 
 use crate::backup::{BackupProgress, Tell, sync_parent};
-use crate::manifest::{DATABASE, MANIFEST, MANIFEST_BYTES_MAX, SMALL_FILES};
+use crate::manifest::{DATABASE, FILES, MANIFEST, MANIFEST_BYTES_MAX, POLICY, SMALL_FILES};
 use crate::steps;
 use crate::{BackupError, DataLock, Manifest, ManifestFile, Schema, StoreError};
 
@@ -97,7 +97,7 @@ pub(crate) fn clear_finished(dir: &Path) {
 
 /// What an interrupted restore may have left, apart from what is still being unpacked.
 fn leftovers() -> impl Iterator<Item = &'static str> {
-    SMALL_FILES.iter().copied().chain(["blobs"])
+    SMALL_FILES.iter().copied().chain(["blobs", FILES, POLICY])
 }
 
 fn refuse_unless_empty(dir: &Path) -> Result<(), BackupError> {

@@ -10,6 +10,11 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** A sentence whose parts in backticks are code. */
+function words(text = "") {
+  return text.split("`").map((part, place) => (place % 2 ? element("code", {}, part) : part));
+}
+
 function resolve(contract, schema) {
   const reference = schema?.$ref;
   if (!reference) return schema ?? {};
@@ -57,7 +62,7 @@ function properties(contract, schema) {
       {},
       element("td", {}, required.has(name) ? name : `${name}?`),
       element("td", {}, kind(value)),
-      element("td", {}, value.description ?? resolve(contract, value).description ?? ""),
+      element("td", {}, ...words(value.description ?? resolve(contract, value).description)),
     ),
   );
   return rows.length ? element("table", {}, ...rows) : null;
@@ -81,14 +86,14 @@ function curl(contract, method, path, operation) {
 
 function operationOf(contract, path, method, operation) {
   const parts = [];
-  if (operation.description) parts.push(element("p", {}, operation.description));
+  if (operation.description) parts.push(element("p", {}, ...words(operation.description)));
   const rows = (operation.parameters ?? []).map((one) =>
     element(
       "tr",
       {},
       element("td", {}, one.required ? one.name : `${one.name}?`),
       element("td", {}, `${one.in}, ${kind(one.schema)}`),
-      element("td", {}, one.description ?? ""),
+      element("td", {}, ...words(one.description)),
     ),
   );
   if (rows.length) parts.push(element("h3", {}, "Parameters"), element("table", {}, ...rows));
@@ -102,7 +107,7 @@ function operationOf(contract, path, method, operation) {
     {},
     element("span", { class: "method" }, method),
     element("span", { class: "path" }, path),
-    element("span", { class: "about" }, operation.summary ?? ""),
+    element("span", { class: "about" }, ...words(operation.summary)),
   );
   const shown = element("details", { id: operation.operationId }, summary);
   // A closed one is not drawn: the whole contract is long.
@@ -123,7 +128,7 @@ function draw(contract) {
       groups.get(tag).push(operationOf(contract, path, method, item[method]));
     }
   }
-  const about = contract.info.description.split("\n\n").map((text) => element("p", {}, text));
+  const about = contract.info.description.split("\n\n").map((text) => element("p", {}, ...words(text)));
   const sections = [...groups].map(([tag, operations]) =>
     element("section", { id: `tag-${tag}` }, element("h2", {}, tag), ...operations),
   );

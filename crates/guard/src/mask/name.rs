@@ -128,10 +128,8 @@ fn name_at(scene: &Scene<'_>, at: usize, word: usize, inside: bool) -> Option<Na
             Tail::Naming if whole => 0.2,
             Tail::End if whole && titled_in_brackets(lexicon, text, span.end, words) => 0.3,
             Tail::End if announced.is_some_and(|(class, _)| class == Class::Title) => 0.05,
-            // 민원인 김영수의: behind a label, a family name that begins few other words.
-            Tail::Particle if whole && begins_few_words(as_written) && matches!(announced, Some((Class::Label, _))) => {
-                0.0
-            }
+            // 민원인 김영수의: the whole shape behind a label.
+            Tail::Particle if whole && matches!(announced, Some((Class::Label, _))) => 0.0,
             // Without a sign, 감시인은 is more often a word than a name.
             Tail::Particle if announced.is_some() && !labelled && !is_personal(&text[candidate.rest.clone()]) => -0.25,
             Tail::Particle => 0.05,
@@ -284,12 +282,6 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
         return Tail::Honorific;
     }
     Tail::End
-}
-
-/// Whether it begins with a family name with which few words begin that are no names (not 이, 정, 신, 장 …).
-fn begins_few_words(written: &str) -> bool {
-    const FEW: &str = "김박최윤권황송홍배백허곽엄채변염설길왕옥맹탁";
-    written.chars().next().is_some_and(|first| FEW.contains(first))
 }
 
 /// Whether a particle stands behind persons only.
