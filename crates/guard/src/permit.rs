@@ -232,7 +232,7 @@ impl EgressPermit {
     }
 }
 
-/// A text in which personal data were masked. Only this crate's masking makes one, by [`Masked::by`], after it looked
+/// A text in which personal data were masked. Only this crate's masking makes one, after it looked
 /// for everything that `masks` names, and after it masked all that it found.
 #[derive(Debug, Clone)]
 pub struct Masked<T> {
