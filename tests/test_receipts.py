@@ -396,3 +396,15 @@ def test_a_lost_key_begins_no_other_log_unasked(house: House) -> None:
     house.key("app")
     (house.data / "ledger.key").unlink()
     assert "ledger.key" in house.refuses("key", "list")
+
+
+def test_a_lost_memory_is_accepted_by_a_person_and_never_written_over(house: House) -> None:
+    key = house.key("app")
+    with house.up() as server:
+        chat(server, key)
+    assert "already" in house.refuses("ledger", "accept")
+    (house.data / "ledger.memory").unlink()
+    assert "accepted" in house.refuses("key", "list")
+    house.dure("ledger", "accept")
+    with house.up() as server:
+        assert chat(server, key).status == 200

@@ -212,6 +212,8 @@ pub enum Ledger {
         #[arg(long, value_name = "KEY")]
         key: String,
     },
+    /// Take the log's folder as the newest there is, where its memory is gone; only if there is no newer copy
+    Accept,
     /// Copy the log's files into a folder, for an auditor; needs no server
     Export {
         /// The folder; what is there already is not copied again

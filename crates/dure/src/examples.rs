@@ -184,6 +184,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     ("ledger check", &[("", "dure ledger check receipt.tlog-proof --key \"dure.invalid/9f2c+1a2b3c4d+AcBk…\"")]),
+    ("ledger accept", &[("after its memory was lost, and no newer copy is anywhere", "dure ledger accept")]),
     ("ledger export", &[("", "dure ledger export /audit/log")]),
     ("policy init", &[("then change what is there", "dure policy init")]),
     (

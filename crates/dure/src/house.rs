@@ -294,10 +294,16 @@ fn ledger_place(settings: &Settings) -> anyhow::Result<guard::LedgerPlace> {
     if !settings.ledger.origin.is_empty() {
         place.origin.clone_from(&settings.ledger.origin);
     }
-    if !settings.ledger.memory.as_os_str().is_empty() {
-        place.memory = settings.data.join(&settings.ledger.memory);
-    }
+    place.memory = ledger_memory(settings);
     Ok(place)
+}
+
+/// The file that remembers the highest checkpoint that was signed.
+pub fn ledger_memory(settings: &Settings) -> PathBuf {
+    match settings.ledger.memory.as_os_str().is_empty() {
+        true => settings.data.join("ledger.memory"),
+        false => settings.data.join(&settings.ledger.memory),
+    }
 }
 
 /// The key by which others verify this installation's ledger.

@@ -66,7 +66,9 @@ pub enum OpenError {
         remembered: u64,
     },
     /// The log is not new, but no checkpoint of it is remembered.
-    #[error("no checkpoint of this log is remembered, though it has some: see `accept_forgotten`")]
+    #[error(
+        "no checkpoint of this log is remembered, though it has some; if no newer copy of it is anywhere, it must be accepted"
+    )]
     Forgotten,
     /// The second place says no.
     #[error(transparent)]

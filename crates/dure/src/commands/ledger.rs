@@ -34,7 +34,7 @@ pub async fn run(context: &Context<'_>, command: &Ledger) -> anyhow::Result<()> 
                 None => print::out(proof.trim_end()),
             }
         }
-        Ledger::Verify { .. } | Ledger::Check { .. } | Ledger::Export { .. } => {}
+        Ledger::Verify { .. } | Ledger::Check { .. } | Ledger::Accept | Ledger::Export { .. } => {}
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use ledger::{Proof, VerifierKey};
+use ledger::{FileMemory, Memory, Proof, VerifierKey};
 use serde_json::{Value, json};
 
 use crate::cli::Ledger;
@@ -25,6 +25,7 @@ pub fn run(command: &Ledger, settings: &Settings, json: bool) -> Option<anyhow::
             verify(&dir, key.as_deref(), since.as_deref(), settings, json)
         }
         Ledger::Check { proof, key } => check(proof, key, json),
+        Ledger::Accept => accept(settings, json),
         Ledger::Export { to } => export(&own(), to, json),
         _ => return None,
     };
@@ -62,6 +63,24 @@ fn check(file: &Path, key: &str, json: bool) -> anyhow::Result<()> {
     } else {
         print::out(&format!("entry {} of {} stands in the log of {}", proof.index(), checkpoint.size(), key.name()));
         print::out(&serde_json::to_string_pretty(&entry)?);
+    }
+    Ok(())
+}
+
+/// Remembers the checkpoint that the folder has, after the whole folder was checked. A memory that is there is never
+/// written over: what it says is what was signed.
+fn accept(settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let dir = settings.data.join("ledger");
+    let checkpoint = ledger::verify(&dir, &crate::house::verifier_key(settings)?, None)?;
+    let mut memory = FileMemory::open(&crate::house::ledger_memory(settings))?;
+    if memory.recall()?.is_some() {
+        bail!("a checkpoint of this log is remembered already; nothing has to be accepted");
+    }
+    memory.remember(&checkpoint.to_string())?;
+    if json {
+        print::out(&json!({ "accepted": checkpoint.size() }).to_string());
+    } else {
+        print::out(&format!("{} entries are taken as all that was signed", checkpoint.size()));
     }
     Ok(())
 }
