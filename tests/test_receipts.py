@@ -408,3 +408,16 @@ def test_a_lost_memory_is_accepted_by_a_person_and_never_written_over(house: Hou
     house.dure("ledger", "accept")
     with house.up() as server:
         assert chat(server, key).status == 200
+
+
+def test_whoever_hangs_up_on_a_change_leaves_an_act_all_the_same(house: House) -> None:
+    """An upload whose body never ends: the caller is known, then goes away."""
+    house.corpus("records")
+    chief = house.key("chief", "--administrator")
+    with house.up() as server:
+        head = f"POST /api/v1/corpora/records/files?path=a.md HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {chief}\r\n"
+        with socket.create_connection((server.host, server.port), timeout=10) as connection:
+            connection.sendall(f"{head}Content-Length: 1000000\r\n\r\n# begun".encode())
+            time.sleep(0.5)
+        acts = eventually(lambda: listed(server, chief, "&kind=act&asked=POST%20/api/v1/corpora/%7Bname%7D/files"))
+        assert acts[0]["on"] == ["records"] and acts[0]["status"] >= 400

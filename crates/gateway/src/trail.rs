@@ -10,7 +10,7 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use base::Principal;
-use guard::Act;
+use guard::{Act, Receipts, Recorded};
 
 use crate::App;
 use crate::error::ApiError;
@@ -71,16 +71,51 @@ where
     }
     let asker = Asker::default();
     request.extensions_mut().insert(asker.clone());
-    let from = request.extensions().get::<Peer>().map(|Peer(address)| address.to_string());
-    let on = named(&route, request.uri().path());
-    let action = format!("{} {route}", request.method());
+    let mut trail = Trail {
+        receipts: Arc::clone(&app.receipts),
+        asker,
+        from: request.extensions().get::<Peer>().map(|Peer(address)| address.to_string()),
+        on: named(&route, request.uri().path()),
+        action: Some(format!("{} {route}", request.method())),
+    };
     let response = next(request).await;
-    // Whoever showed no key did nothing here.
-    let Some(principal) = asker.0.get() else { return response };
-    let act = Act::now(principal, from, action, on, response.status().as_u16());
-    match app.receipts.act(act).acknowledged().await {
-        Ok(()) => response,
-        Err(refusal) => ApiError::from(refusal).into_response(),
+    match trail.end(response.status().as_u16()) {
+        Some(recorded) => match recorded.acknowledged().await {
+            Ok(()) => response,
+            Err(refusal) => ApiError::from(refusal).into_response(),
+        },
+        None => response,
+    }
+}
+
+/// What is being done. Dropped before its answer, as when whoever asked hangs up, it is written down all the same, since
+/// nobody knows how far it came.
+struct Trail {
+    receipts: Arc<Receipts>,
+    asker: Asker,
+    from: Option<String>,
+    on: Vec<String>,
+    /// None once it is written down.
+    action: Option<String>,
+}
+
+/// What proxies write where a client did not wait for the answer.
+const HUNG_UP: u16 = 499;
+
+impl Trail {
+    /// Whoever showed no key did nothing here.
+    fn end(&mut self, status: u16) -> Option<Recorded> {
+        let action = self.action.take()?;
+        let principal = self.asker.0.get()?;
+        let act = Act::now(principal, self.from.take(), action, std::mem::take(&mut self.on), status);
+        Some(self.receipts.act(act))
+    }
+}
+
+impl Drop for Trail {
+    fn drop(&mut self) {
+        // Nobody is left who could wait for it.
+        let _ = self.end(HUNG_UP);
     }
 }
 

@@ -45,10 +45,14 @@ impl Entry {
         }
     }
 
-    /// The bytes of its leaf.
-    pub(crate) fn leaf(&self) -> Vec<u8> {
-        // Every part is of a type that JSON has, and bounded.
-        serde_json::to_vec(self).unwrap_or_default()
+    /// The bytes of its leaf. A receipt that is too long for one goes without what the policies were asked, which has all
+    /// groups of whoever asked, and without the list of documents.
+    pub(crate) fn leaf(&self) -> Option<Vec<u8>> {
+        let fits = |entry: &Self| serde_json::to_vec(entry).ok().filter(|leaf| leaf.len() <= LEAF_BYTES_MAX);
+        fits(self).or_else(|| {
+            let Self::Receipt(receipt) = self else { return None };
+            fits(&Self::Receipt(Box::new(Receipt { ask: None, documents: Vec::new(), ..(**receipt).clone() })))
+        })
     }
 
     /// Reads a leaf. None for one that this program did not write.
@@ -284,4 +288,47 @@ impl Act {
 pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use base::{Class, GroupId, Residency};
+
+    use super::*;
+    use crate::EngineTerms;
+    use crate::policy::{Act as Asked, Kind, Who};
+
+    #[test]
+    fn a_receipt_of_somebody_in_thousands_of_groups_is_recorded_all_the_same() {
+        let tenant = TenantId::new();
+        let mut receipt = Receipt::begun(ReceiptId::new(), tenant, Subject::Operator, FlowKind::Chat, "m");
+        let who = Who {
+            kind: Kind::Person,
+            id: String::new(),
+            tenant: Some(tenant),
+            groups: (0..5_000).map(|_| GroupId::new()).collect(),
+            administrator: false,
+            input_class: Class::Open,
+            read_class_max: Class::Open,
+        };
+        let label = Label {
+            class: Class::Open,
+            residency: Residency::Anywhere,
+            purposes: ["answering".parse().unwrap()].into(),
+            licences: Default::default(),
+        };
+        let engine = EngineTerms { name: "m".into(), country: Country::KR, class_max: Class::Open, owner: None };
+        receipt.ask = Some(Question {
+            who,
+            act: Asked::Send(engine),
+            text: label,
+            purpose: "answering".parse().unwrap(),
+            route: String::new(),
+            home: Country::KR,
+        });
+        let id = receipt.id;
+        let leaf = Entry::Receipt(Box::new(receipt)).leaf().unwrap();
+        assert!(leaf.len() <= LEAF_BYTES_MAX);
+        assert_eq!(Entry::read(&leaf).unwrap().id(), id);
+    }
 }

@@ -207,7 +207,11 @@ impl Receipts {
     }
 
     pub(super) fn record(&self, entry: &Entry) -> Recorded {
-        let leaf = entry.leaf();
+        let strict = self.durability == Durability::Strict;
+        let Some(leaf) = entry.leaf() else {
+            tracing::error!(id = %entry.id(), "an entry is too long for the ledger");
+            return Recorded { on_its_way: OnItsWay::Refused, strict };
+        };
         let on_its_way = match (self.ledger.append(leaf.clone()), Handle::try_current()) {
             (Ok(waiting), _) => {
                 self.handed.fetch_add(1, Ordering::Relaxed);
@@ -223,7 +227,7 @@ impl Receipts {
                 OnItsWay::Refused
             }
         };
-        Recorded { on_its_way, strict: self.durability == Durability::Strict }
+        Recorded { on_its_way, strict }
     }
 
     /// What the ledger says under an id, to somebody who may see it. An intent is shown where nothing closed it yet.
