@@ -110,6 +110,10 @@ pub fn run(options: &Options) -> Result<()> {
 /// Builds the program and asks cargo where it is.
 fn build() -> Result<PathBuf> {
     println!("==> building dure");
+    let way = house::root().join("scripts/engine-for-all.sh");
+    if !Command::new("bash").arg(&way).status().context("`bash` cannot be run")?.success() {
+        bail!("`{}` failed", way.display());
+    }
     let arguments = ["build", "--release", "--locked", "--package", "dure", "--message-format"];
     let mut command = house::cargo(arguments.into_iter().chain(["json-render-diagnostics"]));
     // A crate that is compiled in pieces, to be compiled again in pieces, is a slower one.
