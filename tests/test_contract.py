@@ -93,6 +93,9 @@ ACCESS = {
     "get /api/v1/documents/{id}": KEY,
     "get /api/v1/index": KEY,
     "get /api/v1/policies": ADMINISTRATOR,
+    "get /api/v1/approvals": KEY,
+    "get /api/v1/approvals/{id}": KEY,
+    "post /api/v1/approvals/{id}": KEY,
     "get /api/v1/receipts": KEY,
     "get /api/v1/receipts/{id}": KEY,
     "get /api/v1/receipts/{id}/proof": KEY,
@@ -122,6 +125,7 @@ BODIES = {
     "post /v1/vector_stores/{store}/files": {"file_id": "file_" + uuid.UUID(int=7).hex},
     "post /api/v1/corpora/{name}/search": {"question": "비밀", "mode": "words"},
     "post /api/v1/corpora/{name}/answers": {"question": "비밀", "mode": "extractive"},
+    "post /api/v1/approvals/{id}": {"answer": "decline", "reason": "no"},
     "put /api/v1/routes/{name}": {"name": "line", "model": "fake"},
 }
 QUERIES = {

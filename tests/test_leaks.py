@@ -309,6 +309,23 @@ def test_what_the_ledger_recorded_is_asked_again_of_other_policies(house: House)
         encoding="utf-8",
     )
     assert house.json("policy", "simulate", other)["closed"] == 5
+    # What was refused is asked again, too.
+    for file in other.iterdir():
+        (house.data / "policy").mkdir(exist_ok=True)
+        (house.data / "policy" / file.name).write_bytes(file.read_bytes())
+    with house.up() as server:
+        assert chat(server, key, "fake", "안녕").status == 403
+        last = listed(server, key)[0]
+        assert (last["how"], last["decided_by"]) == ("refused", ["no-programs"]) and last["ask"]["act"], last
+    (other / "90-own.cedar").unlink()
+    assert house.json("policy", "simulate", other)["opened"] == 6
+    for file in (house.data / "policy").iterdir():
+        file.unlink()
+    (other / "90-own.cedar").write_text(
+        '@id("no-programs")\n@reason_ko("프로그램은 안 됩니다")\n@reason_en("no programs")\n'
+        'forbid (principal is Service, action == Action::"send", resource);\n',
+        encoding="utf-8",
+    )
     report = house.json("policy", "check", other) if house.run("policy", "check", other).returncode == 0 else None
     assert report is None or report["changes"]["closed"]
     question = house.data.parent / "question.toml"

@@ -43,7 +43,7 @@ export function Routes() {
               (route) => html`<tr key=${route.name}>
                 <th scope="row"><code>${route.name}</code></th>
                 <td>${route.corpora.length ? route.corpora.join(", ") : html`<span class="detail">${t("routes.plain")}</span>`}</td>
-                <td>${route.model}</td>
+                <td>${standing(route.models)}</td>
                 <td class="wide-only">${route.corpora.length ? t(`mode.${/** @type {"both"} */ (route.mode)}`) : "–"}</td>
                 <td class="right nowrap">
                   <button type="button" class="quiet small" onClick=${() => {
@@ -65,6 +65,11 @@ export function Routes() {
   </div>`;
 }
 
+/** @param {{ order: string, list: { model: string }[] }} models */
+function standing({ order, list }) {
+  return list.map((one) => one.model).join(order === "weighted" ? " / " : " → ");
+}
+
 /** @param {{ route: any, close: () => void, done: () => void }} props */
 function Edit({ route, close, done }) {
   const fresh = !route.name;
@@ -82,7 +87,7 @@ function Edit({ route, close, done }) {
 function Form({ route, corpora, models, close, done }) {
   const fresh = !route.name;
   const [name, setName] = useState(route.name ?? "");
-  const [model, setModel] = useState(route.model ?? models[0] ?? "");
+  const [standIns, setStandIns] = useState(route.models ?? { order: "listed", list: models.slice(0, 1).map((model) => ({ model })) });
   const [chosen, setChosen] = useState(/** @type {string[]} */ (route.corpora ?? corpora.slice(0, 1).map((corpus) => corpus.name)));
   const [mode, setMode] = useState(route.mode ?? "both");
   const [instructions, setInstructions] = useState(route.instructions ?? "");
@@ -92,7 +97,7 @@ function Form({ route, corpora, models, close, done }) {
     event.preventDefault();
     setBusy(true);
     try {
-      const body = { name: name.trim(), model, corpora: chosen, mode, instructions, passages: route.passages ?? null, temperature: route.temperature ?? null };
+      const body = { name: name.trim(), models: standIns, corpora: chosen, mode, instructions, passages: route.passages ?? null, temperature: route.temperature ?? null };
       if (fresh) await call("POST", "/api/v1/routes", body);
       else await call("PUT", `/api/v1/routes/${encodeURIComponent(route.name)}`, body);
       done();
@@ -108,10 +113,33 @@ function Form({ route, corpora, models, close, done }) {
       ${corpora.map((corpus) => html`<label class="check"><input type="checkbox" checked=${chosen.includes(corpus.name)} onChange=${(/** @type {any} */ event) => setChosen(event.currentTarget.checked ? [...chosen, corpus.name] : chosen.filter((one) => one !== corpus.name))} /><span>${corpus.title || corpus.name}</span></label>`)}
       ${corpora.length === 0 && html`<p class="hint">${t("records.empty")}</p>`}
     </fieldset>
-    <${Field} label=${t("routes.model")} hint=${models.length ? "" : t("models.none")}>${(/** @type {any} */ { id, described }) => html`<span class="picker"><select id=${id} aria-describedby=${described} required onChange=${(/** @type {any} */ event) => setModel(event.currentTarget.value)}>${models.map((one) => html`<option value=${one} selected=${one === model}>${one}</option>`)}</select><${Icon} name="down" /></span>`}</${Field}>
+    <${Models} value=${standIns} models=${models} change=${setStandIns} />
     ${chosen.length > 0 && html`<${Choices} name="mode" label=${t("routes.mode")} value=${mode} choose=${setMode} choices=${MODES.map((one) => ({ value: one, label: t(`mode.${one}`), hint: t(`mode.${one}.hint`) }))} />`}
     <${Field} label=${t("routes.instructions")} hint=${t("routes.instructions.hint")}>${(/** @type {any} */ { id, described }) => html`<textarea id=${id} aria-describedby=${described} rows="3" value=${instructions} onInput=${(/** @type {any} */ event) => setInstructions(event.currentTarget.value)}></textarea>`}</${Field}>
     ${mistake && html`<p class="callout bad" role="alert">${mistake}</p>`}
-    <div class="actions"><button type="button" onClick=${close}>${t("cancel")}</button><button type="submit" class="primary" disabled=${busy || !name.trim() || !model}>${fresh ? t("routes.make") : t("save")}</button></div>
+    <div class="actions"><button type="button" onClick=${close}>${t("cancel")}</button><button type="submit" class="primary" disabled=${busy || !name.trim() || !standIns.list.length}>${fresh ? t("routes.make") : t("save")}</button></div>
   </form>`;
+}
+
+/**
+ * The models of a route, each a choice of its own, in the order in which they are tried.
+ * @param {{ value: { order: string, list: any[] }, models: string[], change: (value: any) => void }} props
+ */
+function Models({ value, models, change }) {
+  const { order, list } = value;
+  const put = (/** @type {any[]} */ changed) => change({ order, list: changed });
+  const free = models.filter((one) => !list.some((candidate) => candidate.model === one));
+  return html`<fieldset class="choices"><legend>${t("routes.model")}</legend>
+    <p class="hint">${models.length ? t(order === "weighted" ? "routes.models.weighted" : "routes.models.hint") : t("models.none")}</p>
+    ${list.map(
+      (candidate, place) => html`<div key=${candidate.model} class="stand-in">
+        <span class="picker"><select aria-label=${t("routes.models.place", { place: place + 1 })} required onChange=${(/** @type {any} */ event) => put(list.map((one) => (one === candidate ? { ...one, model: event.currentTarget.value } : one)))}>
+          ${[candidate.model, ...free].map((one) => html`<option value=${one} selected=${one === candidate.model}>${one}</option>`)}
+        </select><${Icon} name="down" /></span>
+        ${candidate.when && html`<span class="detail">${t("routes.models.when")}</span>`}
+        ${list.length > 1 && html`<button type="button" class="quiet icon-only small" aria-label=${t("routes.models.remove", { model: candidate.model })} onClick=${() => put(list.filter((one) => one !== candidate))}><${Icon} name="trash" /></button>`}
+      </div>`,
+    )}
+    ${free.length > 0 && html`<button type="button" class="quiet small" onClick=${() => put([...list, { model: free[0] }])}><${Icon} name="plus" />${t("routes.models.add")}</button>`}
+  </fieldset>`;
 }

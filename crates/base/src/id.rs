@@ -114,6 +114,10 @@ id!(
     ReceiptId, "receipt"
 );
 id!(
+    /// A question that waits for somebody's approval.
+    ApprovalId, "approval"
+);
+id!(
     /// A named set of documents with one label.
     CorpusId, "corpus"
 );

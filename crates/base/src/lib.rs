@@ -12,8 +12,8 @@ mod usage;
 
 pub use hash::{ContentHash, HashError};
 pub use id::{
-    CallId, ConversationId, CorpusId, DocumentId, FileId, GroupId, IdError, KeyId, PassageId, PersonId, ReceiptId,
-    ResponseId, TenantId,
+    ApprovalId, CallId, ConversationId, CorpusId, DocumentId, FileId, GroupId, IdError, KeyId, PassageId, PersonId,
+    ReceiptId, ResponseId, TenantId,
 };
 pub use label::{Class, Country, Label, LabelError, Name, Purpose, Residency};
 pub use principal::{Principal, Subject};

@@ -70,6 +70,9 @@ pub enum Command {
     /// Policies: what may happen with which text, in files
     #[command(subcommand)]
     Policy(Policy),
+    /// Approvals: what a policy lets happen once somebody else has approved it
+    #[command(subcommand)]
+    Approval(Approval),
     /// Show what personal data would be hidden in a text
     Mask(Mask),
     /// Show every setting with where it came from, and what is installed
@@ -421,13 +424,72 @@ pub enum Route {
     },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Approval {
+    /// List what waits for an approval, and what was answered
+    List {
+        /// Only those that stand so
+        #[arg(long, value_enum)]
+        state: Option<ApprovalState>,
+    },
+    /// Show one request
+    Show {
+        /// Its id
+        id: String,
+    },
+    /// Approve what somebody else asked for: as the person whose key is in DURE_KEY
+    Approve {
+        #[command(flatten)]
+        answer: Answer,
+        /// Days that the approval is good for
+        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=30))]
+        days: u32,
+    },
+    /// Decline what somebody else asked for: as the person whose key is in DURE_KEY
+    Decline {
+        #[command(flatten)]
+        answer: Answer,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct Answer {
+    /// The request's id
+    pub id: String,
+    /// Why
+    #[arg(long)]
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ApprovalState {
+    Open,
+    Approved,
+    Declined,
+    Expired,
+}
+
+impl ApprovalState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Declined => "declined",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub struct CreateRoute {
     /// The name that clients call: lower-case letters, digits, `-._+`
     pub name: String,
-    /// The chat model [default: the settings' own]
-    #[arg(long)]
-    pub model: Option<String>,
+    /// The chat models, in the order in which they are tried [default: the settings' own]
+    #[arg(long, value_delimiter = ',')]
+    pub model: Vec<String>,
+    /// A TOML file of chat models with weights and conditions, in place of `--model`
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub models: Option<PathBuf>,
     /// Corpora that it answers from; none makes it a plain chat
     #[arg(long, value_delimiter = ',')]
     pub corpus: Vec<String>,

@@ -125,6 +125,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "a plain chat under instructions",
                 "dure route create desk --model qwen3-4b --instructions \"Answer in Korean, briefly.\"",
             ),
+            ("the second stands in where the first cannot", "dure route create desk --model qwen3-4b,gemma-3-270m"),
         ],
     ),
     ("route list", &[("", "dure route list")]),
@@ -133,6 +134,22 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("tenant create", &[("", "dure tenant create waterworks --quota-tokens 1000000")]),
     ("tenant list", &[("what each may use, and used", "dure tenant list")]),
     ("tenant quota", &[("", "dure tenant quota waterworks 5000000"), ("no bound", "dure tenant quota waterworks")]),
+    ("approval list", &[("what waits", "dure approval list --state open")]),
+    ("approval show", &[("", "dure approval show approval_01a22b70d1d274d3beb37e91d39991e6")]),
+    (
+        "approval approve",
+        &[(
+            "as the person whose key it is",
+            "DURE_KEY=dure_… dure approval approve approval_01a22b70d1d274d3beb37e91d39991e6 --reason \"seen, harmless\"",
+        )],
+    ),
+    (
+        "approval decline",
+        &[(
+            "",
+            "DURE_KEY=dure_… dure approval decline approval_01a22b70d1d274d3beb37e91d39991e6 --reason \"ask legal first\"",
+        )],
+    ),
     ("group create", &[("", "dure --tenant waterworks group create law")]),
     ("group list", &[("", "dure --tenant waterworks group list")]),
     ("person create", &[("", "dure --tenant waterworks person create minji --group law")]),

@@ -15,6 +15,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Gather and ask", &["corpus", "search", "ask"]),
     ("Serve", &["up", "route", "model"]),
     ("Let people and programs in", &["tenant", "group", "person", "key"]),
+    ("Guard it, and show it", &["policy", "approval", "mask", "ledger"]),
     ("Look after it", &["top", "backup", "restore", "check", "doctor", "completions", "man"]),
 ];
 

@@ -86,12 +86,14 @@ impl House {
         )
         .await?;
         let source: Arc<dyn serving::EngineSource> = Arc::clone(&engines) as _;
+        let approvals = Arc::new(guard::Approvals::open(Arc::clone(&store), guard.clone()).await?);
         let parts = serving::Parts {
             store: Arc::clone(&store),
             tenancy: Arc::clone(&tenancy),
             search: Arc::clone(&search),
             engines: source,
             guard: guard.clone(),
+            approvals: Arc::clone(&approvals),
             receipts: Arc::clone(&receipts),
         };
         let serving = Arc::new(serving::Serving::open(parts, serving_config(settings)).await?);
@@ -122,6 +124,7 @@ impl House {
             keeper: Arc::new(keeper),
             tenancy,
             guard,
+            approvals,
             corpora,
             files,
             search,

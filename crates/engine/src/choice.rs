@@ -14,7 +14,7 @@ use crate::{Abilities, Circuit, Description, Engine, Load, Money, Offer};
 pub const CANDIDATES_MAX: usize = 16;
 
 /// How candidates are put in order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
     /// As they are listed.
@@ -25,36 +25,43 @@ pub enum Order {
 }
 
 /// An engine that may be chosen, and when.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Candidate {
     /// The model's name.
+    #[serde(rename = "model")]
     pub engine: String,
     /// Its weight in a lot, 1 to 1000. A list that is tried as listed has no use for it.
-    #[serde(default = "one")]
+    #[serde(default = "one", skip_serializing_if = "is_one")]
     pub weight: u32,
     /// When it may be chosen.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Conditions::are_none")]
     pub when: Conditions,
 }
 
 /// When a candidate may be chosen. What is not said holds always.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
     /// What the engine must be able to do, whatever the turn needs.
     pub abilities: Abilities,
     /// Tokens that the prompt has at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_min: Option<u32>,
     /// Tokens that the prompt has at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens_max: Option<u32>,
     /// The share of Hangul in the text, at least so many percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hangul_percent_min: Option<u8>,
     /// The share of Hangul in the text, at most so many percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hangul_percent_max: Option<u8>,
     /// What the turn may cost at most, if the answer gets as long as it may. An engine without a price is over it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_max: Option<Money>,
     /// Pieces of work that may wait at the engine already.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_max: Option<u32>,
 }
 
@@ -63,6 +70,8 @@ pub struct Conditions {
 pub struct Asked {
     /// Tokens of the prompt, counted or estimated.
     pub prompt_tokens: u32,
+    /// Of those, tokens that cannot be left out where the window is too small for all.
+    pub fixed_tokens: u32,
     /// Tokens that the answer may have.
     pub tokens_max: u32,
     /// As [`hangul_percent`] finds it in what the person wrote.
@@ -106,7 +115,7 @@ pub enum LeftOut {
     Missing,
     /// It lacks an ability that the turn or its own conditions need.
     Unable,
-    /// The prompt does not fit its window.
+    /// What must be in the prompt does not fit its window.
     Window,
     /// The prompt is shorter or longer than its conditions say.
     PromptLength,
@@ -120,12 +129,30 @@ pub enum LeftOut {
     LeftAlone,
 }
 
+impl LeftOut {
+    /// The reason as one word, for receipts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unable => "unable",
+            Self::Window => "window",
+            Self::PromptLength => "prompt_length",
+            Self::Language => "language",
+            Self::Cost => "cost",
+            Self::Waiting => "waiting",
+            Self::LeftAlone => "left_alone",
+        }
+    }
+}
+
 /// The engines to try, and why others are not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice<'a> {
+    /// The engine that would be tried first if all were well. Another one stands in for it.
+    pub first: Option<&'a str>,
     /// The engines to try, the first one first.
     pub order: Vec<&'a str>,
-    /// The others, as listed.
+    /// The others: those that do not fit as listed, then those that are left alone.
     pub left_out: Vec<(&'a str, LeftOut)>,
 }
 
@@ -147,7 +174,7 @@ pub enum CandidatesError {
 }
 
 /// The engines that may answer a turn, each with its conditions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(try_from = "Written")]
 pub struct Candidates {
     order: Order,
@@ -199,6 +226,22 @@ impl Candidates {
         self.order
     }
 
+    /// One engine, always.
+    pub fn one(engine: &str) -> Self {
+        let candidate = Candidate { engine: engine.to_owned(), weight: 1, when: Conditions::default() };
+        Self { order: Order::Listed, list: vec![candidate] }
+    }
+
+    /// The candidate that is listed first.
+    pub fn first(&self) -> &str {
+        self.list.first().map_or("", |candidate| &candidate.engine)
+    }
+
+    /// Whether it is one engine, on no condition.
+    pub fn is_plain(&self) -> bool {
+        matches!(&*self.list, [only] if only.when.are_none())
+    }
+
     /// The candidates as listed.
     pub fn list(&self) -> &[Candidate] {
         &self.list
@@ -212,20 +255,30 @@ impl Candidates {
         for candidate in &self.list {
             match standing(&candidate.engine).ok_or(LeftOut::Missing).and_then(|engine| fits(candidate, asked, engine))
             {
-                Ok(down) => fit.push((candidate, down)),
+                Ok(health) => fit.push((candidate, health)),
                 Err(why) => choice.left_out.push((&candidate.engine, why)),
             }
         }
         if self.order == Order::Weighted {
             draw(&mut fit, seed);
         }
-        fit.sort_by_key(|(_, down)| *down);
-        choice.order = fit.into_iter().map(|(candidate, _)| candidate.engine.as_str()).collect();
+        choice.first = fit.first().map(|(candidate, _)| candidate.engine.as_str());
+        fit.sort_by_key(|(_, health)| *health);
+        for (candidate, health) in fit {
+            match health {
+                Health::Well | Health::Down => choice.order.push(&candidate.engine),
+                Health::LeftAlone => choice.left_out.push((&candidate.engine, LeftOut::LeftAlone)),
+            }
+        }
         choice
     }
 }
 
 impl Conditions {
+    fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     fn can_be_met(&self) -> bool {
         let percents = [self.hangul_percent_min, self.hangul_percent_max];
         in_order(self.prompt_tokens_min, self.prompt_tokens_max)
@@ -234,15 +287,23 @@ impl Conditions {
     }
 }
 
-/// Whether the candidate's engine is down, if it fits what is asked.
-fn fits(candidate: &Candidate, asked: &Asked, engine: Standing) -> Result<bool, LeftOut> {
+/// How well an engine is, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Health {
+    Well,
+    Down,
+    LeftAlone,
+}
+
+/// How well the candidate's engine is, if it fits what is asked.
+fn fits(candidate: &Candidate, asked: &Asked, engine: Standing) -> Result<Health, LeftOut> {
     let when = &candidate.when;
     let abilities = &engine.offer.abilities;
     let speaks = engine.chats || asked.needs.embeddings;
     if !speaks || !abilities.cover(&asked.needs) || !abilities.cover(&when.abilities) {
         return Err(LeftOut::Unable);
     }
-    if asked.prompt_tokens >= engine.context_tokens {
+    if asked.fixed_tokens >= engine.context_tokens {
         return Err(LeftOut::Window);
     }
     if !between(asked.prompt_tokens, when.prompt_tokens_min, when.prompt_tokens_max) {
@@ -264,10 +325,11 @@ fn fits(candidate: &Candidate, asked: &Asked, engine: Standing) -> Result<bool, 
     if when.waiting_max.is_some_and(|most| engine.waiting > most) {
         return Err(LeftOut::Waiting);
     }
-    if !engine.circuit.lets_through() {
-        return Err(LeftOut::LeftAlone);
-    }
-    Ok(engine.down)
+    Ok(match (engine.circuit.lets_through(), engine.down) {
+        (false, _) => Health::LeftAlone,
+        (true, true) => Health::Down,
+        (true, false) => Health::Well,
+    })
 }
 
 fn between<T: PartialOrd>(value: T, least: Option<T>, most: Option<T>) -> bool {
@@ -279,7 +341,7 @@ fn in_order<T: PartialOrd>(least: Option<T>, most: Option<T>) -> bool {
 }
 
 /// Puts the candidates in the order in which they are drawn.
-fn draw(fit: &mut [(&Candidate, bool)], seed: u64) {
+fn draw(fit: &mut [(&Candidate, Health)], seed: u64) {
     let mut state = seed;
     for place in 0..fit.len() {
         let all: u64 = fit[place..].iter().map(|(candidate, _)| u64::from(candidate.weight)).sum();
@@ -318,6 +380,10 @@ pub fn hangul_percent(text: &str) -> u8 {
 
 fn one() -> u32 {
     1
+}
+
+fn is_one(weight: &u32) -> bool {
+    *weight == 1
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod choice;
 mod circuit;
 mod embed;
 mod error;
+pub mod estimate;
 pub mod fake;
 mod image;
 mod load;

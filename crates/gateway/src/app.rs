@@ -81,6 +81,8 @@ pub struct App {
     pub tenancy: Arc<tenancy::Tenancy>,
     /// What may happen.
     pub guard: guard::Guard,
+    /// What waits for somebody's approval.
+    pub approvals: Arc<guard::Approvals>,
     /// The records.
     pub corpora: Arc<corpus::Corpora>,
     /// Files that are uploaded first and become records later.

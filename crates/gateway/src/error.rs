@@ -8,9 +8,13 @@ use std::time::Duration;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use base::ApprovalId;
 use serde_json::{Value, json};
 
 use crate::watch::ErrorCode;
+
+/// Names the question that waits for an approval.
+const APPROVAL: &str = "x-dure-approval";
 
 /// Why a request was not answered with what it asked for.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,8 @@ pub(crate) enum ApiError {
     TooLong(String),
     #[error("{0}")]
     Refused(String),
+    #[error("{message}")]
+    ApprovalNeeded { message: String, request: ApprovalId },
     #[error("{0}")]
     Conflict(String),
     #[error("this has changed since it was looked at")]
@@ -100,6 +106,7 @@ impl ApiError {
             Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, INVALID, "body_too_slow"),
             Self::TooLong(_) => (StatusCode::BAD_REQUEST, INVALID, "context_length_exceeded"),
             Self::Refused(_) => (StatusCode::FORBIDDEN, "permission_error", "refused_by_policy"),
+            Self::ApprovalNeeded { .. } => (StatusCode::FORBIDDEN, "permission_error", "approval_needed"),
             Self::Conflict(_) => (StatusCode::CONFLICT, INVALID, "conflict"),
             Self::Changed => (StatusCode::PRECONDITION_FAILED, INVALID, "precondition_failed"),
             Self::Quota(_) => (StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota"),
@@ -134,6 +141,7 @@ impl ApiError {
             Self::BodyTooSlow,
             Self::TooLong(text()),
             Self::Refused(text()),
+            Self::ApprovalNeeded { message: text(), request: ApprovalId::new() },
             Self::Conflict(text()),
             Self::Changed,
             Self::Quota(text()),
@@ -187,6 +195,11 @@ impl IntoResponse for ApiError {
         response.extensions_mut().insert(ErrorCode(code));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if let Self::ApprovalNeeded { request, .. } = &self
+            && let Ok(request) = HeaderValue::from_str(&request.to_string())
+        {
+            headers.insert(APPROVAL, request);
+        }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
@@ -255,6 +268,18 @@ impl From<corpus::CorpusError> for ApiError {
             E::NoDocument(_) => Self::NotFound("document"),
             E::BadName(_) | E::OneFile => Self::invalid(error.to_string()),
             E::NameTaken(_) | E::Busy | E::TooManyFiles { .. } => Self::Conflict(error.to_string()),
+            E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
+        }
+    }
+}
+
+impl From<guard::ApprovalsError> for ApiError {
+    fn from(error: guard::ApprovalsError) -> Self {
+        use guard::ApprovalsError as E;
+        match error {
+            E::NotFound(_) => Self::NotFound("approval request"),
+            E::Closed(_) | E::Full => Self::Conflict(error.to_string()),
+            E::Refused(refusal) => refusal.into(),
             E::Store(error) => inside((error.is_full(), error.is_busy()), &error),
         }
     }
@@ -365,6 +390,10 @@ impl From<serving::ChatError> for ApiError {
             E::Invalid { field, .. } => Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) },
             E::TooLong { .. } => Self::TooLong(error.to_string()),
             E::Refused(refusal) => refusal.into(),
+            E::ApprovalNeeded { request, ref group } => Self::ApprovalNeeded {
+                message: format!("{error} (먼저 `{group}`의 승인이 필요합니다. 요청 번호는 `{request}`입니다)"),
+                request,
+            },
             E::Quota(error) => error.into(),
             E::Busy { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
             E::LeftAlone { retry_after, .. } => Self::Resting { message: error.to_string(), retry_after },

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use base::{ContentHash, GroupId, Principal, Subject, TenantId};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
 use crate::policy::{Question, Who};
@@ -77,6 +77,36 @@ impl Approval {
             at,
             until,
         })
+    }
+
+    /// Reads approvals that were kept as JSON. What this program wrote is believed; the store is its own.
+    pub(crate) fn kept(json: &str) -> Result<Vec<Self>, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Kept {
+            question: ContentHash,
+            tenant: TenantId,
+            group: String,
+            approver: String,
+            reason: String,
+            at: Timestamp,
+            until: Timestamp,
+        }
+        let kept: Vec<Kept> = serde_json::from_str(json)?;
+        let approval = |Kept { question, tenant, group, approver, reason, at, until }| Self {
+            question,
+            tenant,
+            group,
+            approver,
+            reason,
+            at,
+            until,
+        };
+        Ok(kept.into_iter().map(approval).collect())
+    }
+
+    /// Until when it is good.
+    pub fn until(&self) -> Timestamp {
+        self.until
     }
 
     /// The group in whose name it was given.

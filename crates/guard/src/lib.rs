@@ -4,6 +4,7 @@
 //! for one therefore cannot be called unchecked. Whatever rule and policy do not allow is refused.
 
 mod approval;
+mod approvals;
 mod declassify;
 pub mod mask;
 mod permit;
@@ -11,13 +12,16 @@ pub mod policy;
 mod receipt;
 mod refusal;
 mod rule;
+mod schema;
 
 pub use approval::{Approval, Approvers};
+pub use approvals::{ApprovalRequest, ApprovalState, Approvals, ApprovalsError, Declined, Verdict};
 pub use declassify::{Declassification, DeclassificationRecord, Declassified};
 pub use permit::{Cleared, CorpusTerms, DocumentTerms, EgressPermit, EngineTerms, Masked, SearchPermit};
 pub use receipt::{
     Act, Commitment, Committing, Durability, Entry, Filed, Flow, FlowKind, Intent, LedgerPlace, LedgerState, Outcome,
-    Receipt, ReceiptError, ReceiptFilter, Receipts, Recorded, SCHEMA, Salt, Used,
+    PassedOver, Receipt, ReceiptError, ReceiptFilter, Receipts, Recorded, Salt, Used,
 };
 pub use refusal::Refusal;
 pub use rule::Guard;
+pub use schema::SCHEMA;

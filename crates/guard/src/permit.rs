@@ -54,6 +54,15 @@ pub struct EngineTerms {
     pub owner: Option<Name>,
 }
 
+impl EngineTerms {
+    /// Whether text that goes here instead of to `first` crosses a border that it would not have crossed there: out of
+    /// the house, or, for a house in `home`, into another country.
+    pub fn is_beyond(&self, first: &EngineTerms, home: Country) -> bool {
+        let leaves = self.owner.is_some() && first.owner.is_none();
+        leaves || (self.country != home && self.country != first.country)
+    }
+}
+
 impl fmt::Display for EngineTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let owner = self.owner.as_ref().map_or("the house", Name::as_str);
@@ -181,6 +190,11 @@ impl EgressPermit {
         &self.decision.policies
     }
 
+    /// A group whose approval is missing. Until it is there, nothing is cleared.
+    pub fn missing_approval(&self) -> Option<&str> {
+        self.obligations.approval.difference(&self.approved).next().map(String::as_str)
+    }
+
     /// Takes an approval that the policies ask for.
     ///
     /// # Errors
@@ -221,8 +235,8 @@ impl EgressPermit {
         if !self.question.text.is_at_least(label) {
             return Err(Refusal::OutsidePermit);
         }
-        match self.obligations.approval.difference(&self.approved).next() {
-            Some(group) => Err(Refusal::ApprovalFirst { group: group.clone() }),
+        match self.missing_approval() {
+            Some(group) => Err(Refusal::ApprovalFirst { group: group.to_owned() }),
             None => Ok(()),
         }
     }

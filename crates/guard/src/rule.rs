@@ -4,15 +4,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use arc_swap::ArcSwap;
 use base::{Class, ContentHash, Country, Label, Principal, Purpose, TenantId};
 use jiff::Timestamp;
 
+use crate::approvals::Known;
 use crate::mask::{Maskers, Packs};
 use crate::permit::{Outlet, administers, reads_corpus};
-use crate::policy::{Act, CorpusFacts, Obligations, Policies, Problem, Question, Who};
+use crate::policy::{Act, CorpusFacts, Decision, Obligations, Policies, Problem, Question, Who};
 use crate::{Approval, Approvers, CorpusTerms, EgressPermit, EngineTerms, Refusal, SearchPermit};
 
 /// The one place where permits come from. Clones share their policies, so that a reload reaches all of them at once.
@@ -22,6 +23,8 @@ pub struct Guard {
     maskers: Arc<Maskers>,
     /// What was wrong with the folder when it was read last.
     problems: Arc<ArcSwap<Vec<Problem>>>,
+    /// The approvals that were given.
+    known: Known,
     home: Country,
 }
 
@@ -41,6 +44,7 @@ impl Guard {
             policies: Arc::new(ArcSwap::new(policies)),
             maskers: Arc::new(Maskers::new(packs)),
             problems: Arc::default(),
+            known: Known::default(),
             home,
         }
     }
@@ -170,6 +174,18 @@ impl Guard {
         purpose: &Purpose,
         route: &str,
     ) -> Result<SearchPermit, Refusal> {
+        self.search_heard(principal, corpora, purpose, route, |_, _| {})
+    }
+
+    /// As [`Guard::may_search_over`]; `hear` is told each question and its answer, until one says no.
+    pub(crate) fn search_heard(
+        &self,
+        principal: &Principal,
+        corpora: &[CorpusTerms],
+        purpose: &Purpose,
+        route: &str,
+        mut hear: impl FnMut(&Question, &Decision),
+    ) -> Result<SearchPermit, Refusal> {
         if corpora.is_empty() {
             return Err(Refusal::NothingNamed);
         }
@@ -179,7 +195,9 @@ impl Guard {
             let corpus =
                 CorpusFacts { corpus: Some(terms.corpus), tenant: Some(terms.tenant), readers: terms.readers.clone() };
             let question = self.question(principal, Act::Search(corpus), terms.label.clone(), purpose, route);
-            obligations.join(policies.decide(&question).obligations()?);
+            let decision = policies.decide(&question);
+            hear(&question, &decision);
+            obligations.join(decision.obligations()?);
         }
         Ok(SearchPermit {
             tenant: principal.tenant,
@@ -222,7 +240,20 @@ impl Guard {
         purpose: &Purpose,
         route: &str,
     ) -> Result<EgressPermit, Refusal> {
-        self.may_go(principal, label, (Outlet::Engine, engine), purpose, route)
+        self.send_heard(principal, label, engine, purpose, route, |_, _| {})
+    }
+
+    /// As [`Guard::may_send_over`]; `hear` is told the question and its answer, whatever it is.
+    pub(crate) fn send_heard(
+        &self,
+        principal: &Principal,
+        label: &Label,
+        engine: &EngineTerms,
+        purpose: &Purpose,
+        route: &str,
+        hear: impl FnOnce(&Question, &Decision),
+    ) -> Result<EgressPermit, Refusal> {
+        self.may_go(principal, label, (Outlet::Engine, engine), purpose, route, hear)
     }
 
     /// Decides whether text of `label` may be handed to `tool` for `purpose`.
@@ -237,7 +268,7 @@ impl Guard {
         purpose: &Purpose,
         route: &str,
     ) -> Result<EgressPermit, Refusal> {
-        self.may_go(principal, label, (Outlet::Tool, tool), purpose, route)
+        self.may_go(principal, label, (Outlet::Tool, tool), purpose, route, |_, _| {})
     }
 
     /// Decides whether text of `label` may be taken out to `place` for `purpose`.
@@ -251,7 +282,7 @@ impl Guard {
         place: &EngineTerms,
         purpose: &Purpose,
     ) -> Result<EgressPermit, Refusal> {
-        self.may_go(principal, label, (Outlet::Place, place), purpose, "")
+        self.may_go(principal, label, (Outlet::Place, place), purpose, "", |_, _| {})
     }
 
     /// A person's approval of what somebody else asked for, until a moment at most 30 days away.
@@ -276,6 +307,7 @@ impl Guard {
         (outlet, to): (Outlet, &EngineTerms),
         purpose: &Purpose,
         route: &str,
+        hear: impl FnOnce(&Question, &Decision),
     ) -> Result<EgressPermit, Refusal> {
         let mut label = label.clone();
         label.class = label.class.max(principal.input_class);
@@ -286,8 +318,28 @@ impl Guard {
         };
         let question = self.question(principal, act, label, purpose, route);
         let decision = self.policies.load().decide(&question);
+        hear(&question, &decision);
         let obligations = Arc::clone(decision.obligations()?);
-        Ok(EgressPermit { outlet, engine: to.clone(), question, decision, obligations, approved: BTreeSet::new() })
+        let mut permit =
+            EgressPermit { outlet, engine: to.clone(), question, decision, obligations, approved: BTreeSet::new() };
+        if !permit.obligations.approval.is_empty() {
+            let now = Timestamp::now();
+            for approval in self.approvals_of(permit.question()) {
+                // One whose time is over counts as little as one that was never given.
+                let _ = permit.approve(&approval, now);
+            }
+        }
+        Ok(permit)
+    }
+
+    /// The approvals of a question that were given, whether or not they are still good.
+    pub fn approvals_of(&self, question: &Question) -> Vec<Approval> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(&question.hash()).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn known(&self) -> &Known {
+        &self.known
     }
 
     fn question(&self, principal: &Principal, act: Act, text: Label, purpose: &Purpose, route: &str) -> Question {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use base::Name;
+use base::{ApprovalId, Name};
 use engine::EngineError;
 use guard::Outcome;
 
@@ -42,6 +42,14 @@ pub enum ChatError {
     /// The guard said no.
     #[error(transparent)]
     Refused(#[from] guard::Refusal),
+    /// Somebody must approve first; the question waits for an answer.
+    #[error("somebody of `{group}` must approve this first; the request is `{request}`")]
+    ApprovalNeeded {
+        /// The question, as approvers see it.
+        request: ApprovalId,
+        /// The group that approves.
+        group: String,
+    },
     /// The tenant's quota, or the admission as a whole, said no.
     #[error(transparent)]
     Quota(#[from] tenancy::AdmissionError),
@@ -172,6 +180,7 @@ impl ChatError {
             Self::Invalid { .. } => refused("invalid"),
             Self::TooLong { .. } => refused("too_long"),
             Self::Refused(refusal) => refused(refusal.word()),
+            Self::ApprovalNeeded { .. } => refused("approval"),
             Self::Quota(_) => refused("quota"),
             Self::Busy { .. } | Self::Waiting { .. } => refused("busy"),
             Self::LeftAlone { .. } => refused("left_alone"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Label, Principal, Residency};
 use engine::{EmbedKind, EmbedRequest, Priority};
-use guard::CorpusTerms;
+use guard::{CorpusTerms, Flow};
 use retrieval::{Hit, Query};
 
 use crate::answer::{Question, Weighed, nearness};
@@ -20,13 +20,18 @@ impl Serving {
     /// Finds and weighs what the records say to a question.
     pub(crate) async fn evidence(
         &self,
+        flow: Option<&Flow>,
         principal: &Principal,
         corpora: &[String],
         question: &str,
         route: &str,
     ) -> Result<Evidence, ChatError> {
         let terms = self.corpora(principal, corpora).await?;
-        let permit = self.parts.guard.may_search_over(principal, &terms, &self.purpose, route)?;
+        let guard = &self.parts.guard;
+        let permit = match flow {
+            Some(flow) => flow.may_search(guard, principal, &terms, &self.purpose, route)?,
+            None => guard.may_search_over(principal, &terms, &self.purpose, route)?,
+        };
         let query = Query { top: self.config.found_max, patience: self.config.patience, ..Query::new(question) };
         let found = self.parts.search.search(&permit, &query).await?;
         let text = question.to_owned();

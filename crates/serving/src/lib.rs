@@ -26,13 +26,16 @@ mod turns;
 mod vectors;
 mod veil;
 mod way;
+mod ways;
 mod weighing;
 
 pub use call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall, Sampling};
 pub use converse::{Place, Turned};
+pub use engine::choice::{Candidate, Candidates, CandidatesError, Conditions, Order};
 pub use engine::within_trace;
 pub use engine::{
-    Finish, Image, ImageError, Likelihood, Message, Role, Tool, ToolCall, ToolCallPart, ToolChoice, Tools, Written,
+    Abilities, Currency, Finish, Image, ImageError, Likelihood, Message, Money, Role, Tool, ToolCall, ToolCallPart,
+    ToolChoice, Tools, Written,
 };
 pub use engines::{EngineSource, ServedEngine, ServedModel};
 pub use error::{ChatError, RouteError};

@@ -14,6 +14,7 @@ pub(crate) struct Meter {
     used: Usage,
     flow: Flow,
     said: Committing,
+    closes: bool,
 }
 
 impl Meter {
@@ -25,7 +26,7 @@ impl Meter {
 
     /// For a flow that reaches no engine.
     pub fn free(flow: Flow) -> Self {
-        Self { admission: None, used: Usage::default(), said: flow.salt().begin(), flow }
+        Self { admission: None, used: Usage::default(), said: flow.salt().begin(), flow, closes: true }
     }
 
     /// The engine has the prompt.
@@ -50,6 +51,13 @@ impl Meter {
         self.settle();
     }
 
+    /// Settles, and leaves the flow open: it goes on at another engine, or ends without one.
+    pub fn leave_open(mut self) {
+        self.closes = false;
+        self.settle();
+        self.flow.note(|receipt| receipt.usage.add(self.used));
+    }
+
     /// Settles, and closes the flow.
     pub fn close(mut self, outcome: Outcome) -> Recorded {
         self.end(outcome)
@@ -65,7 +73,7 @@ impl Meter {
         self.settle();
         let answer = self.said.clone().end();
         self.flow.note(|receipt| {
-            receipt.usage = self.used;
+            receipt.usage.add(self.used);
             receipt.answer = Some(answer);
         });
         self.flow.close(outcome)
@@ -74,6 +82,8 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        let _ = self.end(Outcome::HungUp);
+        if self.closes {
+            let _ = self.end(Outcome::HungUp);
+        }
     }
 }

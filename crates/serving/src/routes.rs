@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use base::{Name, Principal, TenantId};
+use engine::choice::Candidates;
 use guard::Guard;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -29,8 +30,8 @@ pub struct Route {
     pub name: Name,
     /// Whose it is.
     pub tenant: TenantId,
-    /// The chat model's name.
-    pub model: String,
+    /// The chat models that may answer.
+    pub models: Candidates,
     /// The corpora's names; none makes it a plain chat.
     pub corpora: Vec<String>,
     /// Instructions that stand before every chat.
@@ -50,8 +51,8 @@ pub struct Route {
 pub struct NewRoute {
     /// The name that clients call it by: 1 to 64 lower-case letters, digits or `-._+`.
     pub name: String,
-    /// The chat model's name.
-    pub model: String,
+    /// The chat models that may answer, each with its conditions.
+    pub models: Candidates,
     /// The corpora's names.
     pub corpora: Vec<String>,
     /// Instructions that stand before every chat.
@@ -81,7 +82,9 @@ impl Routes {
     /// When the disk says no.
     pub async fn open(store: Arc<Store>, guard: Guard) -> Result<Self, StoreError> {
         let mut kept: HashMap<_, BTreeMap<_, _>> = HashMap::new();
-        for row in sqlx::query("SELECT * FROM route").fetch_all(store.read()).await? {
+        let rows =
+            sqlx::query("SELECT route.*, route_models.models FROM route LEFT JOIN route_models USING (tenant, name)");
+        for row in rows.fetch_all(store.read()).await? {
             let route = from_row(&row)?;
             kept.entry(route.tenant).or_default().insert(route.name.to_string(), route);
         }
@@ -188,8 +191,9 @@ fn check(tenant: TenantId, new: NewRoute, created: Timestamp) -> Result<Route, R
         Ok(name) => name,
         Err(error) => return invalid("name", &error.to_string()),
     };
-    if new.model.is_empty() || new.model.len() > 256 || new.model.chars().any(char::is_control) {
-        return invalid("model", "a name has 1 to 256 bytes");
+    let broken = |name: &str| name.is_empty() || name.len() > 256 || name.chars().any(char::is_control);
+    if new.models.list().iter().any(|candidate| broken(&candidate.engine)) {
+        return invalid("models", "a name has 1 to 256 bytes");
     }
     if new.corpora.len() > CORPORA_MAX || new.corpora.iter().any(|name| name.is_empty() || name.len() > 256) {
         return invalid("corpora", "at most 16 names of 1 to 256 bytes");
@@ -207,7 +211,7 @@ fn check(tenant: TenantId, new: NewRoute, created: Timestamp) -> Result<Route, R
     Ok(Route {
         name,
         tenant,
-        model: new.model,
+        models: new.models,
         corpora: new.corpora,
         instructions: new.instructions,
         passages_max,
@@ -218,11 +222,11 @@ fn check(tenant: TenantId, new: NewRoute, created: Timestamp) -> Result<Route, R
 }
 
 async fn insert(write: &mut store::Write, route: &Route, sql: &'static str) -> Result<u64, StoreError> {
-    let corpora = serde_json::to_string(&route.corpora).map_err(|error| StoreError::Broken(error.to_string()))?;
+    let corpora = json(&route.corpora)?;
     let made = sqlx::query(sql)
         .bind(route.tenant.as_bytes().as_slice())
         .bind(route.name.as_str())
-        .bind(&route.model)
+        .bind(route.models.first())
         .bind(corpora)
         .bind(&route.instructions)
         .bind(route.passages_max)
@@ -231,7 +235,20 @@ async fn insert(write: &mut store::Write, route: &Route, sql: &'static str) -> R
         .bind(route.created.as_second())
         .execute(&mut **write)
         .await?;
+    // What stood beside a route that another took the place of went with it.
+    if made.rows_affected() > 0 && !route.models.is_plain() {
+        sqlx::query("INSERT INTO route_models (tenant, name, models) VALUES (?, ?, ?)")
+            .bind(route.tenant.as_bytes().as_slice())
+            .bind(route.name.as_str())
+            .bind(json(&route.models)?)
+            .execute(&mut **write)
+            .await?;
+    }
     Ok(made.rows_affected())
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Broken(error.to_string()))
 }
 
 fn from_row(row: &SqliteRow) -> Result<Route, StoreError> {
@@ -240,10 +257,14 @@ fn from_row(row: &SqliteRow) -> Result<Route, StoreError> {
     let name: String = row.try_get("name")?;
     let corpora: String = row.try_get("corpora")?;
     let mode: String = row.try_get("mode")?;
+    let models = match row.try_get::<Option<String>, _>("models")? {
+        Some(models) => serde_json::from_str(&models).map_err(|_| broken("models"))?,
+        None => Candidates::one(row.try_get("model")?),
+    };
     Ok(Route {
         name: name.parse().map_err(|_| broken("name"))?,
         tenant: TenantId::try_from(tenant.as_slice()).map_err(|_| broken("tenant"))?,
-        model: row.try_get("model")?,
+        models,
         corpora: serde_json::from_str(&corpora).map_err(|_| broken("corpora"))?,
         instructions: row.try_get("instructions")?,
         passages_max: row.try_get("passages_max")?,

@@ -66,5 +66,13 @@ pub const SCHEMA: Schema = Schema {
         ) STRICT;
         CREATE INDEX response_of ON response (tenant, owner, created, id, bytes);
         CREATE INDEX response_created ON response (created);",
+        "-- expand
+        CREATE TABLE route_models (
+            tenant BLOB NOT NULL,
+            name TEXT NOT NULL,
+            models TEXT NOT NULL,
+            PRIMARY KEY (tenant, name),
+            FOREIGN KEY (tenant, name) REFERENCES route (tenant, name) ON DELETE CASCADE
+        ) STRICT;",
     ],
 };

@@ -1,13 +1,18 @@
 //! The door: chats, cited answers, embeddings, and the list of what can be called.
 
+use std::mem;
+use std::ops::Range;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Label, Principal, Purpose, Usage};
-use engine::{ChatRequest, EmbedKind, EmbedRequest, Message, Priority, Role};
+use engine::choice::{Candidate, Candidates};
+use engine::{ChatRequest, EmbedKind, EmbedRequest, EngineError, EventStream, Message, Priority, Role};
+use futures::StreamExt;
 use futures::future::try_join_all;
 use guard::mask::Hidden;
-use guard::{Flow, FlowKind, Guard, Masked, Outcome, Receipts};
+use guard::{Approvals, Flow, FlowKind, Guard, Masked, Outcome, Receipts};
 use retrieval::{Hit, Search};
 use store::{Store, StoreError};
 use tenancy::Tenancy;
@@ -25,8 +30,10 @@ use crate::turns::{Party, Turn, TurnBounds, Turns};
 use crate::vectors::Vectors;
 use crate::veil;
 use crate::way::{Ask, Made, Said, Target, Way, room};
+use crate::ways::{asked_in_chat, asked_of_records};
 use crate::{
-    ChatError, Embedded, EngineSource, History, HistoryConfig, ListedModel, ReplyStream, Routes, ServedEngine, Weighing,
+    ChatError, Citation, Embedded, EngineSource, History, HistoryConfig, ListedModel, ReplyStream, Routes,
+    ServedEngine, Weighing,
 };
 
 /// The line for searching records, which runs some at once and refuses what is more than it has room for.
@@ -88,6 +95,8 @@ pub struct Parts {
     pub engines: Arc<dyn EngineSource>,
     /// What may happen.
     pub guard: Guard,
+    /// What waits for somebody's approval.
+    pub approvals: Arc<Approvals>,
     /// Where each flow leaves its receipt.
     pub receipts: Arc<Receipts>,
 }
@@ -269,27 +278,24 @@ impl Serving {
     async fn answer_in(&self, flow: &Flow, principal: &Principal, call: AnswerCall) -> Result<Made, ChatError> {
         let question = flow.salt().commit(&call.question);
         flow.note(|receipt| receipt.question = Some(question));
-        let engine = match (&call.model, call.mode) {
+        let model = match (call.model, call.mode) {
             (_, AnswerMode::Extractive) => None,
-            (Some(model), _) => {
-                let engine = self.parts.engines.chat(model);
-                Some(engine.ok_or_else(|| ChatError::ModelNotFound { model: model.clone() })?)
+            (Some(model), _) if self.parts.engines.chat(&model).is_none() => {
+                return Err(ChatError::ModelNotFound { model });
             }
+            (Some(model), _) => Some(model),
             (None, mode) => {
-                let first = self.parts.engines.models().into_iter().find(|model| model.chats);
-                let engine = first.and_then(|model| self.parts.engines.chat(&model.name));
-                if engine.is_none() && mode == AnswerMode::Generated {
+                let first = self.parts.engines.models().into_iter().find(|model| model.chats).map(|model| model.name);
+                if first.is_none() && mode == AnswerMode::Generated {
                     return Err(ChatError::ModelNotFound { model: "default".to_owned() });
                 }
-                engine
+                first
             }
         };
-        let model = engine.as_ref().map(|served| served.engine.describe().model.clone()).unwrap_or_default();
         let target = Target {
-            name: model.clone(),
+            name: model.clone().unwrap_or_default(),
             route: String::new(),
-            engine,
-            model,
+            models: model.as_deref().map(Candidates::one),
             corpora: call.corpora,
             instructions: call.instructions,
             passages_max: call.passages_max.unwrap_or(self.config.passages),
@@ -319,7 +325,7 @@ impl Serving {
         question: &str,
     ) -> Result<Weighing, ChatError> {
         self.config.bounds.question(question)?;
-        let evidence = self.evidence(principal, corpora, question, "").await?;
+        let evidence = self.evidence(None, principal, corpora, question, "").await?;
         Ok(Weighing::of(&evidence.weighed))
     }
 
@@ -353,7 +359,8 @@ impl Serving {
             return Err(ChatError::invalid("dimensions", reason));
         }
         let label = self.input_label(principal);
-        let permit = self.parts.guard.may_send(principal, &label, &served.terms, &self.purpose)?;
+        let permit = flow.may_send(&self.parts.guard, principal, &label, &served.terms, &self.purpose, "")?;
+        self.approved(&permit).await?;
         let window = u64::from(served.engine.describe().context_tokens);
         // A token has at least one byte; the prefix and the marks at both ends are a few tokens more.
         let tokens_max: u64 = call.texts.iter().map(|text| (text.len() as u64 + 16).min(window + 16)).sum();
@@ -400,26 +407,46 @@ impl Serving {
         said: Said,
     ) -> Result<Made, ChatError> {
         let Said { call, mut earlier, label, .. } = said;
-        let Some(served) = target.engine else { return Err(ChatError::ModelNotFound { model: target.model }) };
-        let (name, called) = (target.name, target.route);
+        let Target { name, route, models, instructions, temperature, .. } = target;
+        let Some(models) = models else { return Err(ChatError::ModelNotFound { model: name }) };
         let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
-        if !target.instructions.trim().is_empty() && call.text.is_none() {
-            messages.push(Message::new(Role::System, target.instructions));
+        if !instructions.trim().is_empty() && call.text.is_none() {
+            messages.push(Message::new(Role::System, instructions));
         }
         earlier = earlier.start + messages.len()..earlier.end + messages.len();
         messages.extend(call.messages);
         let request = ChatRequest {
             text: call.text,
             tools: call.tools,
-            sampling: call.sampling.resolve(target.temperature.unwrap_or(0.7)),
+            sampling: call.sampling.resolve(temperature.unwrap_or(0.7)),
             stop: call.stop,
             schema: call.schema,
             logprobs: call.logprobs,
             ..ChatRequest::new(messages, self.secret.salt(principal.tenant, &name))
         };
-        let permit = self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &called)?;
-        let mut way = Way::new(served, permit, flow);
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
+        let asked = || asked_in_chat(&request, &earlier, wanted, last_said(&request.messages));
+        let mut ways = self.ways((flow, principal, &label), (&name, &route, &models), asked)?;
+        loop {
+            let way = ways.next().await?;
+            let engine = way.served.used();
+            let asked = (request.clone(), earlier.clone(), wanted);
+            match self.plain_by(party, principal, way, asked, ways.more()).await {
+                Ok(stream) => return Ok(Made { stream, label, made_of: MadeOf::default() }),
+                Err(error) => ways.failed(engine, error)?,
+            }
+        }
+    }
+
+    /// Has one engine answer a chat turn.
+    async fn plain_by(
+        &self,
+        party: &Party,
+        principal: &Principal,
+        mut way: Way,
+        (request, earlier, wanted): (ChatRequest, Range<usize>, u32),
+        more: bool,
+    ) -> Result<ReplyStream, ChatError> {
         let turn = self.turn(party, principal, &way.served, &request.messages, wanted).await?;
         // A line after JSON would make it none.
         let line = way
@@ -429,8 +456,7 @@ impl Serving {
         let prompt = way.fit(&mut request, earlier, wanted).await?;
         let room = room(&way.served, prompt)?;
         request.shorten(|request| request.tokens_max = wanted.min(room));
-        let stream = self.start(principal, way, turn, request, prompt, Ending::chat().marked(line)).await?;
-        Ok(Made { stream, label, made_of: MadeOf::default() })
+        self.start(principal, way, turn, (request, prompt), Ending::chat().marked(line), more).await
     }
 
     async fn cited(
@@ -443,7 +469,7 @@ impl Serving {
     ) -> Result<Made, ChatError> {
         let turn = self.turns.take(principal, SEARCH, SEARCHES_AT_ONCE, 1).await?;
         let Target { corpora, route, .. } = &ask.target;
-        let Evidence { weighed, terms } = self.evidence(principal, corpora, &ask.question, route).await?;
+        let Evidence { weighed, terms } = self.evidence(Some(flow), principal, corpora, &ask.question, route).await?;
         drop(turn);
         let chosen = choose(&weighed, ask.target.passages_max as usize);
         let mut cited = Cited::of(&weighed, &chosen);
@@ -461,19 +487,39 @@ impl Serving {
             return Ok(made(stream::silent(&ask.question, cited.sources(), flow)));
         }
         let quotes = extract(&weighed, &cited, &chosen);
-        let served = match (ask.target.mode, ask.target.engine.clone()) {
+        let models = match (ask.target.mode, &ask.target.models) {
             (AnswerMode::Extractive, _) | (AnswerMode::Both, None) => {
                 return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes, flow)));
             }
-            (_, Some(served)) => served,
-            (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.model }),
+            (_, Some(models)) => models,
+            (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.name }),
         };
-        let permit =
-            self.parts.guard.may_send_over(principal, &label, &served.terms, &self.purpose, &ask.target.route)?;
-        let mut way = Way::new(served, permit, flow);
+        let called = (&*ask.target.name, &*ask.target.route, models);
+        let asked = || asked_of_records(&ask, &cited, self.config.answer_tokens);
+        let mut ways = self.ways((flow, principal, &label), called, asked)?;
+        loop {
+            let way = ways.next().await?;
+            let engine = way.served.used();
+            let own = if ways.more() { cited.clone() } else { mem::take(&mut cited) };
+            match self.cited_by(party, principal, way, (&ask, own, quotes.clone()), ways.more()).await {
+                Ok(stream) => return Ok(made(stream)),
+                Err(error) => ways.failed(engine, error)?,
+            }
+        }
+    }
+
+    /// Has one engine answer from passages.
+    async fn cited_by(
+        &self,
+        party: &Party,
+        principal: &Principal,
+        mut way: Way,
+        (ask, mut cited, quotes): (&Ask, Cited, Vec<Citation>),
+        more: bool,
+    ) -> Result<ReplyStream, ChatError> {
         let tokens_max = ask.tokens_max.unwrap_or(self.config.answer_tokens);
         let turn = self.turn(party, principal, &way.served, &ask.history, tokens_max).await?;
-        let (request, prompt) = self.pack(principal, &mut way, &ask, &mut cited).await?;
+        let prompt = self.pack(principal, &mut way, ask, &mut cited).await?;
         let cited = Arc::new(cited);
         let writer = Writer::new(cited.clone(), ask.target.mode == AnswerMode::Both);
         let ending = Ending::cited(
@@ -484,7 +530,7 @@ impl Serving {
             ask.target.mode,
         )
         .marked(way.visible_mark(&ask.question));
-        Ok(made(self.start(principal, way, turn, request, prompt, ending).await?))
+        self.start(principal, way, turn, prompt, ending, more).await
     }
 
     /// Waits for the principal's turn at an engine.
@@ -502,15 +548,16 @@ impl Serving {
         party.turn(&self.turns, principal, &served.terms.name, served.at_once, cost).await
     }
 
-    /// Sets tokens aside, clears the prompt for its engine, and begins to write.
+    /// Sets tokens aside, clears the prompt for its engine, and begins to write. Where there are `more` engines, the first
+    /// event is waited for, so that another can be tried if there is none.
     async fn start(
         &self,
         principal: &Principal,
         way: Way,
         turn: Arc<Turn>,
-        request: Masked<ChatRequest>,
-        prompt: u32,
+        (request, prompt): (Masked<ChatRequest>, u32),
         ending: Ending,
+        more: bool,
     ) -> Result<ReplyStream, ChatError> {
         let request = way.clear(request)?;
         let tokens_max = u64::from(prompt) + u64::from(request.tokens_max);
@@ -518,7 +565,11 @@ impl Serving {
         way.flow.leave(&way.permit, way.served.used(), way.hidden.counts()).await?;
         meter.began(prompt.into());
         let mut watch = self.metrics.chat(&way.served.engine.describe().model);
-        match way.served.engine.chat(request).await {
+        let events = match way.served.engine.chat(request).await {
+            Ok(events) if more => begun(events).await,
+            events => events,
+        };
+        match events {
             Ok(events) => {
                 let events = veil::lifted(watch.over(turn.over(events)), way.hidden.stand_ins());
                 let stamp = Stamp::of(&way.flow, way.permit.obligations());
@@ -527,27 +578,27 @@ impl Serving {
             Err(error) => {
                 watch.failed(&error);
                 // Refused before its first token: nothing was used, unless it stopped while at work.
-                if !matches!(error, engine::EngineError::Died { .. } | engine::EngineError::Broken { .. }) {
-                    meter.ended(Usage::default());
+                match &error {
+                    EngineError::Broken { used: Some(used), .. } => meter.ended(*used),
+                    EngineError::Died { .. } | EngineError::Broken { .. } => {}
+                    _ => meter.ended(Usage::default()),
                 }
-                let error = ChatError::of_engine(error);
-                meter.close(error.outcome()).acknowledged().await?;
-                Err(error)
+                meter.leave_open();
+                Err(ChatError::of_engine(error))
             }
         }
     }
 
     fn target(&self, principal: &Principal, name: &str) -> Result<Target, ChatError> {
         if let Some(route) = self.routes.get(principal.tenant, name) {
-            let engine = self.parts.engines.chat(&route.model);
-            if engine.is_none() && route.mode != AnswerMode::Extractive {
-                return Err(ChatError::ModelNotFound { model: route.model });
+            let missing = |one: &Candidate| self.parts.engines.chat(&one.engine).is_none();
+            if route.mode != AnswerMode::Extractive && route.models.list().iter().all(missing) {
+                return Err(ChatError::ModelNotFound { model: route.models.first().to_owned() });
             }
             return Ok(Target {
                 name: route.name.to_string(),
                 route: route.name.to_string(),
-                engine,
-                model: route.model,
+                models: Some(route.models),
                 corpora: route.corpora,
                 instructions: route.instructions,
                 passages_max: route.passages_max,
@@ -555,19 +606,28 @@ impl Serving {
                 mode: route.mode,
             });
         }
-        let engine = self.parts.engines.chat(name);
-        let engine = engine.ok_or_else(|| ChatError::ModelNotFound { model: name.to_owned() })?;
+        if self.parts.engines.chat(name).is_none() {
+            return Err(ChatError::ModelNotFound { model: name.to_owned() });
+        }
         Ok(Target {
             name: name.to_owned(),
             route: String::new(),
-            engine: Some(engine),
-            model: name.to_owned(),
+            models: Some(Candidates::one(name)),
             corpora: Vec::new(),
             instructions: String::new(),
             passages_max: self.config.passages,
             temperature: None,
             mode: AnswerMode::Both,
         })
+    }
+}
+
+/// The events of an answer whose first one is there.
+async fn begun(events: EventStream) -> Result<EventStream, EngineError> {
+    let mut events = events.peekable();
+    match Pin::new(&mut events).peek().await {
+        Some(Err(error)) => Err(error.clone()),
+        _ => Ok(Box::pin(events)),
     }
 }
 

@@ -8,7 +8,7 @@
 //! tokens, and what it does not spend it keeps until its line is empty. So a principal that asks for long answers
 //! gets as many tokens as one that asks for short ones, not as many answers.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -89,20 +89,20 @@ pub(crate) struct Turn {
     begun: Instant,
 }
 
-/// Requests of one client that begin together, and so take one turn together: if each waited for its own, some could
-/// hold theirs and not be read while the others wait.
+/// Requests of one client that begin together, and so take one turn at an engine together: if each waited for its own,
+/// some could hold theirs and not be read while the others wait.
 #[derive(Debug)]
 pub(crate) struct Party {
     requests: u64,
-    turn: OnceCell<Arc<Turn>>,
+    turns: Mutex<BTreeMap<String, Arc<OnceCell<Arc<Turn>>>>>,
 }
 
 impl Party {
     pub fn of(requests: usize) -> Self {
-        Self { requests: requests as u64, turn: OnceCell::new() }
+        Self { requests: requests as u64, turns: Mutex::default() }
     }
 
-    /// The turn of all, taken by the first.
+    /// The turn of all at the engine of this name, taken by the first.
     pub async fn turn(
         &self,
         turns: &Turns,
@@ -113,7 +113,11 @@ impl Party {
     ) -> Result<Arc<Turn>, ChatError> {
         let cost = cost.saturating_mul(self.requests);
         let take = async || turns.take(principal, name, at_once, cost).await.map(Arc::new);
-        self.turn.get_or_try_init(take).await.cloned()
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(name.to_owned()).or_default())
+        };
+        turn.get_or_try_init(take).await.cloned()
     }
 }
 

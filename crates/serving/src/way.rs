@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use base::{Label, Principal};
+use engine::choice::Candidates;
 use engine::{ChatRequest, Message, Role};
 use guard::mask::{Hidden, Hiding, MaskError};
 use guard::policy::Marking;
@@ -20,8 +21,8 @@ pub(crate) struct Target {
     pub name: String,
     /// The route's name, as policies know it; empty for a bare model.
     pub route: String,
-    pub engine: Option<ServedEngine>,
-    pub model: String,
+    /// The models that may answer; none where no model is there at all.
+    pub models: Option<Candidates>,
     pub corpora: Vec<String>,
     pub instructions: String,
     pub passages_max: u32,
@@ -181,7 +182,7 @@ impl Serving {
                 history.drain(..history.len().div_ceil(2));
             } else if !shrink(cited) {
                 return Err(ChatError::TooLong {
-                    model: ask.target.model.clone(),
+                    model: way.served.engine.describe().model.clone(),
                     tokens: prompt.into(),
                     tokens_max: window.saturating_sub(answer).into(),
                 });

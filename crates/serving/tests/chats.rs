@@ -8,7 +8,8 @@ use engine::fake::{FakeEngine, Gate};
 use futures::StreamExt;
 use house::{House, QUESTION, read, refused};
 use serving::{
-    AnswerKind, AnswerMode, ChatCall, ChatError, EmbedCall, Finish, Message, NewRoute, ReplyEvent, Role, RouteError,
+    AnswerKind, AnswerMode, Candidates, ChatCall, ChatError, EmbedCall, Finish, Message, NewRoute, ReplyEvent, Role,
+    RouteError,
 };
 
 fn say(model: &str, text: &str) -> ChatCall {
@@ -18,7 +19,7 @@ fn say(model: &str, text: &str) -> ChatCall {
 fn route(name: &str, corpora: &[&str]) -> NewRoute {
     NewRoute {
         name: name.into(),
-        model: "fake".into(),
+        models: Candidates::one("fake"),
         corpora: corpora.iter().map(|name| (*name).to_owned()).collect(),
         instructions: String::new(),
         passages_max: None,
@@ -89,7 +90,7 @@ async fn routes_are_made_changed_and_removed_by_the_operator_alone() {
         NewRoute { name: "Ä b".into(), ..route("x", &[]) },
         NewRoute { temperature: Some(f64::NAN), ..route("x", &[]) },
         NewRoute { passages_max: Some(17), ..route("x", &[]) },
-        NewRoute { model: String::new(), ..route("x", &[]) },
+        NewRoute { models: Candidates::one(""), ..route("x", &[]) },
         NewRoute { instructions: "x".repeat(20_000), ..route("x", &[]) },
         route("x", &["a"; 17]),
     ] {

@@ -8,8 +8,8 @@ use engine::fake::{FakeEngine, Gate};
 use futures::StreamExt;
 use house::{House, QUESTION};
 use serving::{
-    AnswerKind, AnswerMode, ChatCall, ChatError, Config, Conversation, HistoryConfig, HistoryError, Message, NewRoute,
-    Page, Place, Reply, Role, Serving, Shown, Turn, TurnEnd,
+    AnswerKind, AnswerMode, Candidates, ChatCall, ChatError, Config, Conversation, HistoryConfig, HistoryError,
+    Message, NewRoute, Page, Place, Reply, Role, Serving, Shown, Turn, TurnEnd,
 };
 
 const SECRET: &str = "# 대외비 점검 기록\n\n## 금고 위치\n\n정수장 예비 열쇠 금고는 지하 2층 펌프실 왼쪽 벽에 있다.\n";
@@ -29,7 +29,7 @@ async fn routes(house: &House) {
     for (name, corpus, mode) in [("water", "records", AnswerMode::Both), ("vault", "secrets", AnswerMode::Extractive)] {
         let route = NewRoute {
             name: name.into(),
-            model: "fake".into(),
+            models: Candidates::one("fake"),
             corpora: vec![corpus.into()],
             instructions: String::new(),
             passages_max: None,

@@ -8,8 +8,8 @@ use engine::fake::FakeEngine;
 use house::House;
 use serde_json::json;
 use serving::{
-    AnswerMode, Basis, ChatCall, ChatError, Config, HistoryConfig, HistoryError, Message, NewResponse, NewRoute, Reply,
-    Role,
+    AnswerMode, Basis, Candidates, ChatCall, ChatError, Config, HistoryConfig, HistoryError, Message, NewResponse,
+    NewRoute, Reply, Role,
 };
 
 const SECRET: &str = "# 대외비 점검 기록\n\n## 금고 위치\n\n정수장 예비 열쇠 금고는 지하 2층 펌프실 왼쪽 벽에 있다.\n";
@@ -84,7 +84,7 @@ async fn what_a_response_was_made_of_goes_along_with_it() {
     house.gather(house.tenant, "secrets", Class::Classified, &[("금고.md", SECRET)]).await;
     let route = NewRoute {
         name: "vault".into(),
-        model: "fake".into(),
+        models: Candidates::one("fake"),
         corpora: vec!["secrets".into()],
         instructions: String::new(),
         passages_max: None,

@@ -1,6 +1,7 @@
 //! Commands: each asks the house through its API and prints the answer.
 
 mod answer;
+mod approvals;
 mod corpora;
 mod doctor;
 pub mod keeping;
@@ -11,8 +12,10 @@ mod models;
 pub mod policy;
 mod tenants;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use http::Method;
 use serde_json::{Value, json};
 
@@ -41,6 +44,7 @@ pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Route(command) => route(&context, command).await,
         Command::Tenant(command) => tenants::tenant(&context, command).await,
         Command::Group(command) => tenants::group(&context, command).await,
+        Command::Approval(command) => approvals::run(&context, command).await,
         Command::Person(command) => tenants::person(&context, command).await,
         Command::Key(command) => tenants::key(&context, command).await,
         Command::Top { once } => crate::top::top(&context.client, context.json, *once).await,
@@ -123,11 +127,16 @@ fn text(value: &Value, field: &str) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(items)) => {
             let items: Vec<String> =
-                items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect();
+                items.iter().map(|item| named(item).map_or(item.to_string(), str::to_owned)).collect();
             if items.is_empty() { "-".to_owned() } else { items.join(", ") }
         }
         Some(other) => other.to_string(),
     }
+}
+
+/// What an item of a list is called: a text is called what it says, a model of a route by its name.
+fn named(item: &Value) -> Option<&str> {
+    item.as_str().or_else(|| item.get("model")?.as_str())
 }
 
 /// A list of values as a table: heads and the fields under them.
@@ -147,14 +156,25 @@ fn fields(value: &Value, columns: &[(&str, &str)]) {
 }
 
 const ROUTE: &[(&str, &str)] =
-    &[("NAME", "name"), ("MODEL", "model"), ("CORPORA", "corpora"), ("MODE", "mode"), ("PASSAGES", "passages")];
+    &[("NAME", "name"), ("MODELS", "models/list"), ("CORPORA", "corpora"), ("MODE", "mode"), ("PASSAGES", "passages")];
+
+/// A file of a route's models, as the API takes them.
+fn models_of(file: &Path) -> anyhow::Result<Value> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} cannot be used", file.display()))
+}
 
 async fn route(context: &Context<'_>, command: &Route) -> anyhow::Result<()> {
     match command {
-        Route::Create(CreateRoute { name, model, corpus, instructions, mode, top }) => {
+        Route::Create(CreateRoute { name, model, models, corpus, instructions, mode, top }) => {
+            let models = match models {
+                Some(file) => models_of(file)?,
+                None if model.is_empty() => json!({ "list": [{ "model": context.settings.models.chat }] }),
+                None => json!({ "list": model.iter().map(|model| json!({ "model": model })).collect::<Vec<_>>() }),
+            };
             let body = json!({
                 "name": name,
-                "model": model.as_ref().unwrap_or(&context.settings.models.chat),
+                "models": models,
                 "corpora": corpus,
                 "instructions": instructions,
                 "mode": mode.as_str(),
@@ -173,7 +193,7 @@ async fn route(context: &Context<'_>, command: &Route) -> anyhow::Result<()> {
             let route = context.get(&format!("/api/v1/routes/{}", percent_encoded(name))).await?;
             context.show(&route, |route| {
                 fields(route, ROUTE);
-                fields(route, &[("INSTRUCTIONS", "instructions")]);
+                fields(route, &[("ORDER", "models/order"), ("INSTRUCTIONS", "instructions")]);
             });
         }
         Route::Remove { name } => {

@@ -25,7 +25,7 @@ fn standing() -> Standing {
 }
 
 fn asked() -> Asked {
-    Asked { prompt_tokens: 1_000, tokens_max: 100, ..Asked::default() }
+    Asked { prompt_tokens: 1_000, fixed_tokens: 1_000, tokens_max: 100, ..Asked::default() }
 }
 
 fn listed(list: Vec<Candidate>) -> Candidates {
@@ -120,6 +120,24 @@ fn a_list_is_tried_as_listed_and_what_is_down_last() {
 }
 
 #[test]
+fn who_comes_first_is_told_whether_it_is_well_or_not() {
+    let ill = |name: &str| match name {
+        "a" => Standing { circuit: Circuit::HalfOpen { probing: true }, ..standing() },
+        "b" => Standing { down: true, ..standing() },
+        _ => standing(),
+    };
+    let candidates = listed(vec![candidate("a"), candidate("b"), candidate("c")]);
+    let choice = candidates.choose(&asked(), |name| Some(ill(name)), 0);
+    assert_eq!((choice.first, &*choice.order), (Some("a"), &["c", "b"][..]));
+    assert_eq!(choice.left_out, [("a", LeftOut::LeftAlone)]);
+    // One that does not fit what is asked is not the first, however well it is.
+    let unable = |name: &str| Some(Standing { chats: name != "a", ..standing() });
+    assert_eq!(candidates.choose(&asked(), unable, 0).first, Some("b"));
+    assert_eq!(candidates.choose(&asked(), |_| None, 0).first, None);
+    assert_eq!(Candidates::one("x").choose(&asked(), |_| Some(standing()), 0).order, ["x"]);
+}
+
+#[test]
 fn lots_follow_the_weights_and_the_seed() {
     let weighted = |weights: [u32; 3]| {
         let list = ["a", "b", "c"].into_iter().zip(weights);
@@ -165,19 +183,19 @@ fn a_list_that_means_nothing_is_refused() {
 
 #[test]
 fn a_list_is_written_and_read_again_strictly() {
-    let text = r#"{"order":"weighted","list":[{"engine":"a","weight":3,"when":{"hangul_percent_min":30,
-        "cost_max":{"currency":"KRW","micro":5},"abilities":{"tools":true}}},{"engine":"b"}]}"#;
+    let text = r#"{"order":"weighted","list":[{"model":"a","weight":3,"when":{"hangul_percent_min":30,
+        "cost_max":{"currency":"KRW","micro":5},"abilities":{"tools":true}}},{"model":"b"}]}"#;
     let candidates: Candidates = serde_json::from_str(text).unwrap();
     assert_eq!((candidates.order(), candidates.list().len()), (Order::Weighted, 2));
     let written = serde_json::to_string(&candidates).unwrap();
     assert_eq!(serde_json::from_str::<Candidates>(&written).unwrap(), candidates);
     for wrong in [
         r#"{"list":[]}"#,
-        r#"{"list":[{"engine":"a","weight":0}]}"#,
-        r#"{"list":[{"engine":"a","wieght":1}]}"#,
-        r#"{"list":[{"engine":"a","when":{"price":1}}]}"#,
-        r#"{"list":[{"engine":"a","when":{"cost_max":{"currency":"KRW","micro":1.5}}}]}"#,
-        r#"{"list":[{"engine":"a","when":{"prompt_tokens_max":-1}}]}"#,
+        r#"{"list":[{"model":"a","weight":0}]}"#,
+        r#"{"list":[{"model":"a","wieght":1}]}"#,
+        r#"{"list":[{"model":"a","when":{"price":1}}]}"#,
+        r#"{"list":[{"model":"a","when":{"cost_max":{"currency":"KRW","micro":1.5}}}]}"#,
+        r#"{"list":[{"model":"a","when":{"prompt_tokens_max":-1}}]}"#,
     ] {
         assert!(serde_json::from_str::<Candidates>(wrong).is_err(), "{wrong}");
     }
@@ -249,13 +267,13 @@ proptest! {
         let order = if weighted { Order::Weighted } else { Order::Listed };
         let Ok(candidates) = Candidates::new(order, list) else { return Ok(()) };
         let asked = Asked {
-            prompt_tokens, tokens_max, hangul_percent, needs: Abilities { tools, ..Abilities::default() } };
+            prompt_tokens, fixed_tokens: prompt_tokens / 2, tokens_max, hangul_percent, needs: Abilities { tools, ..Abilities::default() } };
         let stands = |name: &str| standings.get(name.parse::<usize>().ok()?).cloned();
         let choice = candidates.choose(&asked, stands, seed);
         prop_assert_eq!(choice.order.len() + choice.left_out.len(), candidates.list().len());
         for name in choice.order {
             let (when, engine) = (&candidates.list()[name.parse::<usize>().unwrap()].when, stands(name).unwrap());
-            prop_assert!(engine.chats && asked.prompt_tokens < engine.context_tokens);
+            prop_assert!(engine.chats && asked.fixed_tokens < engine.context_tokens);
             prop_assert!(engine.offer.abilities.tools || !(tools || when.abilities.tools));
             prop_assert!(when.prompt_tokens_min.is_none_or(|least| least <= prompt_tokens));
             prop_assert!(when.prompt_tokens_max.is_none_or(|most| prompt_tokens <= most));

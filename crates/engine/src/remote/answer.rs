@@ -17,11 +17,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::breaker::Pass;
 use super::client::{Sending, Upstream, Wanted};
-use super::estimate;
 use super::reading::{Blame, Break, Read, Reader, reader};
 use super::refusal::RETRY_WAIT;
 use super::sse::Events;
 use super::{Api, STREAM};
+use crate::estimate;
 use crate::{ChatRequest, EngineError, Event, EventStream, Finish};
 
 /// Events that are read ahead of whoever reads the answer.

@@ -11,7 +11,6 @@ mod breaker;
 mod budget;
 mod client;
 mod config;
-mod estimate;
 mod openai;
 mod reading;
 mod refusal;
@@ -33,6 +32,7 @@ pub use tls::Authority;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use crate::estimate;
 use crate::{
     ChatRequest, Circuit, Description, EmbedKind, EmbedRequest, Embedding, Engine, EngineError, EventStream,
     IMAGES_MAX, Load, Offer,

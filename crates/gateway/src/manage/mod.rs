@@ -1,6 +1,7 @@
 //! The management API, as the command line and the console use it: what is installed, who may ask, searching, answering.
 
 mod answers;
+mod approvals;
 mod conversations;
 mod corpora;
 mod documents;
@@ -62,6 +63,8 @@ pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keeping::backup))
         .routes(routes!(keeping::check))
         .routes(routes!(policies::state))
+        .routes(routes!(approvals::list))
+        .routes(routes!(approvals::show, approvals::answer))
         .routes(routes!(receipts::list))
         .routes(routes!(receipts::show))
         .routes(routes!(receipts::proof))

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base::Name;
+use base::{Name, Principal};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serving::{AnswerMode, NewRoute};
+use serving::{AnswerMode, Candidates, NewRoute};
 
 use super::page::{List, Page, Removed};
 use crate::App;
@@ -20,7 +20,10 @@ use crate::openai::Body;
 #[schema(as = NewRoute)]
 pub(crate) struct RouteRequest {
     name: String,
-    model: String,
+    /// The chat model that answers, where there is one.
+    model: Option<String>,
+    /// The chat models that may answer, where there are several.
+    models: Option<Candidates>,
     #[serde(default)]
     corpora: Vec<String>,
     #[serde(default)]
@@ -37,7 +40,10 @@ pub(crate) struct RouteRequest {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(crate) struct Route {
     name: Name,
+    /// The chat model that is listed first.
     model: String,
+    /// The chat models that may answer.
+    models: Candidates,
     /// Corpora that it answers from; none makes it a plain chat.
     corpora: Vec<String>,
     /// Instructions that stand before every chat.
@@ -54,7 +60,8 @@ impl From<serving::Route> for Route {
     fn from(route: serving::Route) -> Self {
         Self {
             name: route.name,
-            model: route.model,
+            model: route.models.first().to_owned(),
+            models: route.models,
             corpora: route.corpora,
             instructions: route.instructions,
             passages: route.passages_max,
@@ -65,17 +72,34 @@ impl From<serving::Route> for Route {
     }
 }
 
-impl From<RouteRequest> for NewRoute {
-    fn from(request: RouteRequest) -> Self {
-        NewRoute {
-            name: request.name,
-            model: request.model,
-            corpora: request.corpora,
-            instructions: request.instructions,
-            passages_max: request.passages,
-            temperature: request.temperature,
-            mode: request.mode,
+impl RouteRequest {
+    /// The route, if all that it names is there: one that names what is not is most often a slip of the hand.
+    async fn checked(self, app: &App, principal: &Principal) -> Result<NewRoute, ApiError> {
+        for name in &self.corpora {
+            super::corpora::visible(app, principal, name).await?;
         }
+        let models = match (self.model, self.models) {
+            (Some(model), None) => Candidates::one(&model),
+            (None, Some(models)) => models,
+            // A route that is read, changed and put back has both.
+            (Some(model), Some(models)) if model == models.first() => models,
+            (Some(_), Some(_)) => return Err(ApiError::invalid("`model` is not the first of `models`")),
+            (None, None) => return Err(ApiError::invalid("a route needs `model` or `models`")),
+        };
+        let served = app.serving.models(principal).await?;
+        let chats = |name: &str| served.iter().any(|model| model.chats && !model.route && model.name == name);
+        if let Some(missing) = models.list().iter().find(|candidate| !chats(&candidate.engine)) {
+            return Err(ApiError::ModelNotFound(missing.engine.clone()));
+        }
+        Ok(NewRoute {
+            name: self.name,
+            models,
+            corpora: self.corpora,
+            instructions: self.instructions,
+            passages_max: self.passages,
+            temperature: self.temperature,
+            mode: self.mode,
+        })
     }
 }
 
@@ -122,8 +146,8 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     Body(request): Body<RouteRequest>,
 ) -> Result<Json<Route>, ApiError> {
-    check_parts(&app, &principal, &request).await?;
-    Ok(Json(app.serving.routes().create(&principal, request.into()).await?.into()))
+    let route = request.checked(&app, &principal).await?;
+    Ok(Json(app.serving.routes().create(&principal, route).await?.into()))
 }
 
 /// Puts new contents in a route's place.
@@ -143,18 +167,8 @@ pub(crate) async fn update(
     if request.name != name {
         return Err(ApiError::invalid("the name in the body is not the name in the address"));
     }
-    check_parts(&app, &principal, &request).await?;
-    Ok(Json(app.serving.routes().update(&principal, request.into()).await?.into()))
-}
-
-/// A route that names what is not there is most often a slip of the hand, so it is refused when it is made.
-async fn check_parts(app: &App, principal: &base::Principal, request: &RouteRequest) -> Result<(), ApiError> {
-    for name in &request.corpora {
-        super::corpora::visible(app, principal, name).await?;
-    }
-    let models = app.serving.models(principal).await?;
-    let served = models.iter().any(|model| model.chats && !model.route && model.name == request.model);
-    if served { Ok(()) } else { Err(ApiError::ModelNotFound(request.model.clone())) }
+    let route = request.checked(&app, &principal).await?;
+    Ok(Json(app.serving.routes().update(&principal, route).await?.into()))
 }
 
 /// Removes a route.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use base::{Class, Principal};
-use guard::{FlowKind, Outcome, SearchPermit};
+use guard::{CorpusTerms, FlowKind, Outcome};
 use jiff::civil::Date;
 use retrieval::{Filter, Found, Mode, Query, Status};
 use serde::Deserialize;
@@ -59,8 +59,7 @@ pub(crate) async fn search(
     Body(request): Body<SearchRequest>,
 ) -> Result<Json<Found>, ApiError> {
     let corpus = visible(&app, &principal, &name).await?;
-    let purpose = "answering".parse().map_err(|_| ApiError::Internal)?;
-    let permit = app.guard.may_search(&principal, &[app.corpora.terms(&corpus)], &purpose)?;
+    let terms = app.corpora.terms(&corpus);
     let filter = Filter {
         corpora: None,
         path_prefix: request.path,
@@ -75,22 +74,30 @@ pub(crate) async fn search(
         patience: Duration::from_millis(request.patience_ms.min(PATIENCE_MAX_MS)),
         ..Query::new(request.question)
     };
-    Ok(Json(recorded_search(&app, &principal, &name, &permit, &query).await?))
+    Ok(Json(recorded_search(&app, &principal, &name, &[terms], &query).await?))
 }
 
-/// Searches, and leaves a receipt. `asked` is what the caller named.
+/// Asks whether these corpora may be searched, searches, and leaves a receipt of either. `asked` is what the caller named.
 pub(crate) async fn recorded_search(
     app: &App,
     principal: &Principal,
     asked: &str,
-    permit: &SearchPermit,
+    terms: &[CorpusTerms],
     query: &Query,
 ) -> Result<Found, ApiError> {
+    let purpose = "answering".parse().map_err(|_| ApiError::Internal)?;
     let flow = app.receipts.begin(principal, FlowKind::Search, asked)?;
     let question = flow.salt().commit(&query.text);
-    let found = app.search.search(permit, query).await;
+    flow.note(|receipt| receipt.question = Some(question));
+    let permit = match flow.may_search(&app.guard, principal, terms, &purpose, "") {
+        Ok(permit) => permit,
+        Err(refusal) => {
+            flow.close(Outcome::Refused { why: refusal.word().to_owned() }).acknowledged().await?;
+            return Err(refusal.into());
+        }
+    };
+    let found = app.search.search(&permit, query).await;
     flow.note(|receipt| {
-        receipt.question = Some(question);
         let hits = found.iter().flat_map(|found| &found.hits);
         receipt.made_of(permit.corpora().iter().copied(), hits.map(|hit| hit.document));
     });

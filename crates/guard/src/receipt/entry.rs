@@ -129,6 +129,14 @@ impl Outcome {
             Self::Lost => "lost",
         }
     }
+
+    /// Why it ended so, as one word; where nothing more is known, the outcome itself.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Refused { why } | Self::Failed { why } => why,
+            _ => self.word(),
+        }
+    }
 }
 
 /// The engine that a flow used.
@@ -144,6 +152,17 @@ pub struct Used {
     pub country: Country,
     /// Whether text leaves the house to get there.
     pub outside: bool,
+}
+
+/// An engine of a route that did not answer, before another was tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct PassedOver {
+    /// Which.
+    pub engine: Used,
+    /// Whether it had been sent the text.
+    pub sent: bool,
+    /// Why it was passed over, as one word.
+    pub why: String,
 }
 
 /// The SHA-256 of a salt and a text: whoever has both can show what the text was, and nobody else can guess it.
@@ -170,6 +189,9 @@ pub struct Receipt {
     /// The engine, if one was reached.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub engine: Option<Used>,
+    /// The engines before it that did not answer, in the order in which they were tried.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub passed_over: Vec<PassedOver>,
     /// The label of all that went in.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub label: Option<Label>,
@@ -221,6 +243,7 @@ impl Receipt {
             who,
             asked: asked.chars().take(NAME_CHARS_MAX).collect(),
             engine: None,
+            passed_over: Vec::new(),
             label: None,
             corpora: Vec::new(),
             documents: Vec::new(),
@@ -234,6 +257,12 @@ impl Receipt {
             answer: None,
             outcome: Outcome::HungUp,
         }
+    }
+
+    /// Whether text left the house, to the engine that answered or to one that did not.
+    pub fn left_the_house(&self) -> bool {
+        let answered = self.engine.as_ref().is_some_and(|engine| engine.outside);
+        answered || self.passed_over.iter().any(|passed| passed.sent && passed.engine.outside)
     }
 
     /// Names what an answer is made of.

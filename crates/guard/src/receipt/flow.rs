@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base::{Principal, ReceiptId};
+use base::{Label, Principal, Purpose, ReceiptId};
 use sha2::{Digest, Sha256};
 
-use super::entry::{Commitment, Entry, FlowKind, Intent, Outcome, Receipt, Used, now};
+use super::entry::{Commitment, Entry, FlowKind, Intent, Outcome, PassedOver, Receipt, Used, now};
 use super::office::{Receipts, Recorded};
-use crate::{EgressPermit, Refusal};
+use crate::policy::{Decision, Question};
+use crate::{CorpusTerms, EgressPermit, EngineTerms, Guard, Refusal, SearchPermit};
 
 /// A flow that is open. Its copies are one flow; when the last of them is dropped and nobody closed it, whoever asked
 /// has hung up, and that is what its receipt says.
@@ -88,6 +89,12 @@ impl Flow {
         self.0.id
     }
 
+    /// A number by which lots are drawn in this flow: others get the same from its receipt's id.
+    pub fn lot(&self) -> u64 {
+        let [.., a, b, c, d, e, f, g, h] = *self.0.id.as_bytes();
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// The salt of its commitments.
     pub fn salt(&self) -> Salt {
         self.0.salt
@@ -98,6 +105,55 @@ impl Flow {
         if let Some(receipt) = self.0.lock().as_mut() {
             write(receipt);
         }
+    }
+
+    /// Asks whether text of `label` may go to `engine` over the route of this name. The receipt says what was asked and
+    /// answered, also where the answer is no.
+    ///
+    /// # Errors
+    /// As [`Guard::may_send_over`].
+    pub fn may_send(
+        &self,
+        guard: &Guard,
+        principal: &Principal,
+        label: &Label,
+        engine: &EngineTerms,
+        purpose: &Purpose,
+        route: &str,
+    ) -> Result<EgressPermit, Refusal> {
+        guard.send_heard(principal, label, engine, purpose, route, |question, decision| self.heard(question, decision))
+    }
+
+    /// Asks whether these corpora may be searched over the route of this name. The receipt says what was asked and
+    /// answered last.
+    ///
+    /// # Errors
+    /// As [`Guard::may_search_over`].
+    pub fn may_search(
+        &self,
+        guard: &Guard,
+        principal: &Principal,
+        corpora: &[CorpusTerms],
+        purpose: &Purpose,
+        route: &str,
+    ) -> Result<SearchPermit, Refusal> {
+        guard.search_heard(principal, corpora, purpose, route, |question, decision| self.heard(question, decision))
+    }
+
+    fn heard(&self, question: &Question, decision: &Decision) {
+        self.note(|receipt| {
+            receipt.ask = Some(question.clone());
+            receipt.policy = Some(decision.version);
+            receipt.decided_by.clone_from(&decision.policies);
+        });
+    }
+
+    /// Writes down that an engine is passed over for another, whether the text had been sent there or not.
+    pub fn pass_over(&self, engine: Used, why: &str) {
+        self.note(|receipt| {
+            let sent = receipt.engine.take().is_some();
+            receipt.passed_over.push(PassedOver { engine, sent, why: why.to_owned() });
+        });
     }
 
     /// Writes down where the text goes, and, where that is outside of the house, waits until this is on disk. To be

@@ -9,10 +9,10 @@ mod flow;
 mod office;
 mod table;
 
-pub use entry::{Act, Commitment, Entry, FlowKind, Intent, Outcome, Receipt, Used};
+pub use entry::{Act, Commitment, Entry, FlowKind, Intent, Outcome, PassedOver, Receipt, Used};
 pub use flow::{Committing, Flow, Salt};
 pub use office::{Durability, LedgerPlace, LedgerState, Receipts, Recorded};
-pub use table::{ReceiptFilter, SCHEMA};
+pub use table::ReceiptFilter;
 
 /// An entry with its place in the log.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,6 +3,7 @@
 //! The ledger is the truth. A table beside it, derived from it leaf by leaf, finds a receipt by its id and lists those
 //! of a tenant; deleted, it is built again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +18,7 @@ use store::Store;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::entry::{Act, Entry, FlowKind, Outcome, Receipt};
+use super::entry::{Act, Entry, FlowKind, Outcome, PassedOver, Receipt};
 use super::flow::Flow;
 use super::table::Table;
 use super::{Filed, ReceiptError, ReceiptFilter};
@@ -305,15 +306,21 @@ impl Receipts {
     }
 
     async fn close_lost(&self) -> Result<(), ReceiptError> {
+        // A flow that tried several engines has an intent for each of them, and is closed once.
+        let mut lost: BTreeMap<ReceiptId, Receipt> = BTreeMap::new();
         for leaf in self.table.open_intents().await? {
             let Entry::Intent(intent) = self.read(leaf)?.entry else { continue };
-            let receipt = Receipt {
+            let receipt = lost.entry(intent.id).or_insert_with(|| Receipt {
                 began: intent.at,
-                engine: Some(intent.engine),
                 label: Some(intent.label),
                 outcome: Outcome::Lost,
                 ..Receipt::begun(intent.id, intent.tenant, intent.who, intent.kind, &intent.asked)
-            };
+            });
+            if let Some(before) = receipt.engine.replace(intent.engine) {
+                receipt.passed_over.push(PassedOver { engine: before, sent: true, why: "unknown".to_owned() });
+            }
+        }
+        for receipt in lost.into_values() {
             self.record(&Entry::Receipt(Box::new(receipt))).durable().await.map_err(|_| ReceiptError::Ended)?;
         }
         self.catch_up().await

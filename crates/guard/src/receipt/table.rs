@@ -6,7 +6,7 @@ use base::{Class, ReceiptId, Subject, TenantId};
 use jiff::Timestamp;
 use ledger::Ledger;
 use sqlx::Row;
-use store::{Schema, Store};
+use store::Store;
 use tokio::sync::Mutex;
 
 use super::ReceiptError;
@@ -15,33 +15,6 @@ use super::office::blocking;
 
 /// Leaves that one transaction takes in.
 const BATCH: usize = 2_048;
-
-/// The tables of this crate.
-pub const SCHEMA: Schema = Schema {
-    owner: "guard",
-    steps: &["-- expand
-CREATE TABLE receipt (
-    leaf    INTEGER PRIMARY KEY,
-    id      BLOB NOT NULL,
-    kind    TEXT NOT NULL,
-    tenant  BLOB NOT NULL,
-    at      INTEGER NOT NULL,
-    subject TEXT NOT NULL,
-    asked   TEXT NOT NULL,
-    engine  TEXT,
-    outside INTEGER NOT NULL,
-    class   INTEGER,
-    outcome TEXT
-) STRICT;
-CREATE TABLE receipt_log (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
-    key  TEXT NOT NULL
-) STRICT;
-CREATE INDEX receipt_by_id ON receipt (id);
-CREATE INDEX receipt_by_tenant ON receipt (tenant, leaf);
-CREATE INDEX receipt_open ON receipt (kind, leaf) WHERE kind = 'intent';
-"],
-};
 
 /// Which entries are wanted.
 #[derive(Debug, Clone)]
@@ -183,6 +156,11 @@ async fn insert(write: &mut store::Write, leaf: u64, entry: &Entry) -> Result<()
         }
         Entry::Act(act) => (&*act.action, None, None, None),
     };
+    let outside = match entry {
+        Entry::Intent(intent) => intent.engine.outside,
+        Entry::Receipt(receipt) => receipt.left_the_house(),
+        Entry::Act(_) => false,
+    };
     sqlx::query(
         "INSERT OR REPLACE INTO receipt (leaf, id, kind, tenant, at, subject, asked, engine, outside, class, outcome)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -195,7 +173,7 @@ async fn insert(write: &mut store::Write, leaf: u64, entry: &Entry) -> Result<()
     .bind(who.to_string())
     .bind(asked)
     .bind(engine.map(|engine| &*engine.name))
-    .bind(engine.is_some_and(|engine| engine.outside))
+    .bind(outside)
     .bind(label.map(|label| rank(label.class)))
     .bind(outcome)
     .execute(&mut **write)

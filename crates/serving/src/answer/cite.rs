@@ -22,12 +22,12 @@ const LIST_BYTES_MAX: usize = 1_500;
 const RELEVANT_SHARE: f32 = 0.5;
 
 /// The passages that an answer may cite, numbered, with all their sentences ready to be checked against.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Cited {
     passages: Vec<Passage>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Passage {
     hit: Hit,
     headings: Text,
@@ -36,7 +36,7 @@ struct Passage {
     excerpt: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Piece {
     span: Range<usize>,
     relevant: bool,

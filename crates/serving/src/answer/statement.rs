@@ -9,7 +9,7 @@ use super::number::{self, Number};
 use super::terms::{Term, Text, terms};
 
 /// One statement of a sentence.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub words: Vec<Word>,
     pub text: Text,

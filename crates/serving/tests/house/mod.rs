@@ -90,14 +90,10 @@ impl House {
         let engines = Arc::new(Engines(chat.clone(), terms));
         let place = guard::LedgerPlace::new(dir.path(), [7; 32]);
         let receipts = guard::Receipts::open(&place, store.clone(), guard::Durability::Strict).await.unwrap();
-        let parts = Parts {
-            store,
-            tenancy: tenancy.clone(),
-            search: search.clone(),
-            engines,
-            guard: Default::default(),
-            receipts,
-        };
+        let guard = guard::Guard::default();
+        let approvals = Arc::new(guard::Approvals::open(store.clone(), guard.clone()).await.unwrap());
+        let parts =
+            Parts { store, tenancy: tenancy.clone(), search: search.clone(), engines, guard, approvals, receipts };
         let serving = Serving::open(parts.clone(), config).await.unwrap();
         let house = Self { dir, parts, tenancy, corpora, search, chat, serving, tenant };
         house.gather(tenant, "records", Class::Open, &[("조례.md", ORDINANCE)]).await;

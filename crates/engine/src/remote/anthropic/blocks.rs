@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::reply_tool;
-use crate::remote::estimate::tokens_of;
+use crate::estimate::tokens_of;
 use crate::remote::reading::{Blame, Break, CALLS_MAX, Read, Reader};
 use crate::{ChatRequest, Event, Finish, ToolCallPart};
 

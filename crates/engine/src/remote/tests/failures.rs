@@ -231,7 +231,7 @@ async fn what_came_before_a_break_goes_on_and_is_counted() {
     assert_eq!(events[..2], [Ok(Event::Text("안녕".into())), Ok(Event::Text("안녕".into()))]);
     let [Err(EngineError::Broken { used: Some(used), .. })] = &events[2..] else { panic!("{events:?}") };
     assert_eq!(used.completion_tokens, 2);
-    assert_eq!(used.prompt_tokens, u64::from(crate::remote::estimate::prompt_tokens(&request())));
+    assert_eq!(used.prompt_tokens, u64::from(crate::estimate::prompt_tokens(&request())));
 }
 
 #[tokio::test]

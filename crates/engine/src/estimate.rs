@@ -36,13 +36,13 @@ impl Costs {
 }
 
 /// An upper guess of a text's tokens.
-pub(super) fn tokens_of(text: &str) -> u32 {
+pub fn tokens_of(text: &str) -> u32 {
     let mut costs = Costs::default();
     u32::try_from(text.bytes().map(|byte| costs.of(byte)).sum::<u64>().div_ceil(3)).unwrap_or(u32::MAX)
 }
 
 /// An upper guess of the tokens of a chat's prompt.
-pub(super) fn prompt_tokens(request: &ChatRequest) -> u32 {
+pub fn prompt_tokens(request: &ChatRequest) -> u32 {
     let mut tokens = request.text.as_deref().map_or(0, tokens_of).saturating_add(CHAT_TOKENS);
     for message in &request.messages {
         tokens = tokens.saturating_add(tokens_of(&message.content)).saturating_add(MESSAGE_TOKENS);
@@ -61,7 +61,7 @@ pub(super) fn prompt_tokens(request: &ChatRequest) -> u32 {
 }
 
 /// The beginning of a text that has at most so many tokens by this estimate.
-pub(super) fn cut(text: &str, tokens_max: u32) -> &str {
+pub(crate) fn cut(text: &str, tokens_max: u32) -> &str {
     let (mut left, mut costs) = (u64::from(tokens_max) * 3, Costs::default());
     for (at, byte) in text.bytes().enumerate() {
         let cost = costs.of(byte);
