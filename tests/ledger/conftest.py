@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trial import Asked, Trial, asked, build_sumdb, small_files, tool
+from trial import Asked, Trial, asked, build_sumdb, cache, small_files, tool
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,3 +52,12 @@ def strace() -> None:
         pytest.skip("strace is not installed")
     if done.returncode != 0:
         pytest.skip(f"strace may not look into processes here: {done.stderr.strip()}")
+
+
+@pytest.fixture(scope="session")
+def aics() -> Path:
+    """The folder of the programs `aics-tlog` and `aics-witness`."""
+    programs = cache() / "aics" / "bin"
+    if not (programs / "aics-witness").is_file():
+        pytest.skip("aics-tlog and aics-witness are not installed: `make test` does it where there is Python 3.12 or newer")
+    return programs

@@ -1,16 +1,14 @@
 """Our logs before verifiers that nobody here wrote: Go's checksum database code, `aics-tlog` and `aics-witness`."""
 
-import http.client
 import random
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import eventually
-from trial import Asked, Trial, asked, cache
+from trial import Asked, Trial, asked
+from witness import Witness
 
 SIZES = [0, 1, 255, 256, 257, 70_000, 100_000]
 TAMPERS = 1_000
@@ -95,15 +93,6 @@ def test_a_proof_stands_without_its_log(trial: Trial, place: Path) -> None:
     assert key.startswith("ledger.example/trial+")
 
 
-@pytest.fixture(scope="session")
-def aics() -> Path:
-    """The folder of the programs `aics-tlog` and `aics-witness`."""
-    programs = cache() / "aics" / "bin"
-    if not (programs / "aics-witness").is_file():
-        pytest.skip("aics-tlog and aics-witness are not installed: `make test` does it where there is Python 3.12 or newer")
-    return programs
-
-
 def test_aics_tlog_accepts_the_log_and_its_growth(trial: Trial, aics: Path, place: Path) -> None:
     def verifies(*words: str | Path) -> bool:
         command = [aics / "aics-tlog", *words, "--tiles", trial.dir, "--log-key", trial.key]
@@ -124,50 +113,11 @@ def test_aics_tlog_accepts_the_log_and_its_growth(trial: Trial, aics: Path, plac
     assert not verifies("verify-checkpoint")
 
 
-class Witness:
-    """A running `aics-witness` that knows one log."""
-
-    def __init__(self, aics: Path, place: Path, trial: Trial):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = f"127.0.0.1:{free.getsockname()[1]}"
-        self.program = str(aics / "aics-witness")
-        self.config = str(place / "witness.json")
-        name = ["--name", "witness.example/w1", "--listen", self.address, "--db", "w.db", "--key-file", "w.key"]
-        said = self.run("init", *name)
-        self.key = next(word for word in said.split() if word.startswith("witness.example/w1+"))
-        self.run("add-log", "--origin", "ledger.example/trial", "--vkey", trial.key)
-        self.process = subprocess.Popen([self.program, "serve", "--config", self.config], stderr=subprocess.DEVNULL)
-        eventually(self.listens)
-
-    def run(self, command: str, *words: str) -> str:
-        done = subprocess.run(
-            [self.program, command, "--config", self.config, *words], capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout + done.stderr
-
-    def listens(self) -> bool:
-        assert self.process.poll() is None, "the witness ended"
-        with socket.socket() as probe:
-            host, port = self.address.split(":")
-            return probe.connect_ex((host, int(port))) == 0
-
-    def post(self, body: str) -> int:
-        connection = http.client.HTTPConnection(self.address, timeout=30)
-        try:
-            connection.request("POST", "/add-checkpoint", body=body.encode())
-            return connection.getresponse().status
-        finally:
-            connection.close()
-
-
 @pytest.fixture
 def witness(aics: Path, place: Path, trial: Trial) -> Iterator[Witness]:
-    witness = Witness(aics, place, trial)
+    witness = Witness(aics, place, "ledger.example/trial", trial.key)
     yield witness
-    witness.process.terminate()
-    witness.process.wait(timeout=30)
+    witness.end()
 
 
 def test_aics_witness_cosigns_and_refuses(trial: Trial, witness: Witness, aics: Path, place: Path) -> None:

@@ -206,6 +206,10 @@ pub enum Ledger {
         /// A checkpoint that was kept from before: the log must still hold all that it held then
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
+        /// A witness's public key: the older checkpoint must carry its cosignature [that checkpoint's default: what the
+        /// witnesses cosigned last]
+        #[arg(long, value_name = "KEY")]
+        witness: Vec<String>,
     },
     /// Check one entry against a proof; needs no server and no log
     Check {
@@ -214,6 +218,9 @@ pub enum Ledger {
         /// The log's public key
         #[arg(long, value_name = "KEY")]
         key: String,
+        /// A witness's public key: the proof must carry its cosignature
+        #[arg(long, value_name = "KEY")]
+        witness: Vec<String>,
     },
     /// Take the log's folder as the newest there is, where its memory is gone; only if there is no newer copy
     Accept,

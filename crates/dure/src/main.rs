@@ -12,6 +12,7 @@ mod examples;
 mod help;
 mod house;
 mod keeper;
+mod outward;
 mod pinned;
 mod print;
 mod settings;
@@ -21,6 +22,7 @@ mod top;
 mod up;
 mod upstreams;
 mod watch;
+mod witnesses;
 
 use std::process::ExitCode;
 

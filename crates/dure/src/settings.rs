@@ -140,6 +140,8 @@ pub struct Ledger {
     pub durability: guard::Durability,
     pub origin: String,
     pub memory: PathBuf,
+    pub witnesses: Vec<String>,
+    pub witness_every_s: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -38,6 +38,7 @@ pub async fn up(settings: &Settings) -> anyhow::Result<ExitCode> {
         }
         None => None,
     };
+    let witnessing = crate::witnesses::start(settings, &house.app.receipts)?;
     let stage = house.app.stage.clone();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -71,6 +72,9 @@ pub async fn up(settings: &Settings) -> anyhow::Result<ExitCode> {
     let scheme = if tls.is_some() { "https" } else { "http" };
     println!("Dure serves {scheme}://{address}/v1  (data: {})", settings.data.display());
     gateway::serve(listener, Arc::clone(&house.app), tls, Duration::from_secs(settings.server.drain_s)).await?;
+    if let Some(witnessing) = witnessing {
+        witnessing.abort();
+    }
     house.close().await?;
     Ok(ExitCode::SUCCESS)
 }

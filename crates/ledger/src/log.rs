@@ -94,6 +94,11 @@ impl Log {
         Self { dir: dir.to_owned(), checkpoint }
     }
 
+    /// The same log at a checkpoint of its own that has cosignatures.
+    pub fn cosigned(&self, checkpoint: Checkpoint) -> Self {
+        Self::with(&self.dir, checkpoint)
+    }
+
     /// The checkpoint that all answers are for.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint

@@ -123,7 +123,9 @@ async fn main() -> anyhow::Result<()> {
     }
     let place = guard::LedgerPlace::new(dir.path(), [7; 32]);
     let receipts = guard::Receipts::open(&place, store.clone(), guard::Durability::Relaxed).await?;
-    let parts = Parts { store, tenancy, search, engines, guard: guard::Guard::default(), receipts };
+    let guard = guard::Guard::default();
+    let approvals = Arc::new(guard::Approvals::open(store.clone(), guard.clone()).await?);
+    let parts = Parts { store, tenancy, search, engines, guard, approvals, receipts };
     let serving = Serving::open(parts, Config::default()).await?;
     let principal = Principal {
         tenant,

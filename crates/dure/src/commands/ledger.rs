@@ -17,6 +17,11 @@ pub async fn run(context: &Context<'_>, command: &Ledger) -> anyhow::Result<()> 
             context.show(&state, |state| {
                 fields(state, &[("KEY", "key"), ("ENTRIES", "size"), ("STOPPED", "stopped")]);
                 print::out(&format!("\n{}", text(state, "checkpoint").trim_end()));
+                for witness in state["witnesses"].as_array().into_iter().flatten() {
+                    let problem = witness["problem"].as_str().map(|problem| format!(": {problem}")).unwrap_or_default();
+                    let (name, cosigned) = (text(witness, "name"), text(witness, "cosigned"));
+                    print::out(&format!("{name} cosigned {cosigned} entries{problem}"));
+                }
             });
         }
         Ledger::Tail(tail) => list(context, tail).await?,

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use ledger::{FileMemory, Memory, Proof, VerifierKey};
+use ledger::{Checkpoint, FileMemory, Memory, Proof, VerifierKey};
 use serde_json::{Value, json};
 
 use crate::cli::Ledger;
 use crate::print;
 use crate::settings::Settings;
+use crate::witnesses::KEPT;
 
 /// Bytes of a proof or a checkpoint.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -20,11 +21,14 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub fn run(command: &Ledger, settings: &Settings, json: bool) -> Option<anyhow::Result<ExitCode>> {
     let own = || settings.data.join("ledger");
     let done = match command {
-        Ledger::Verify { dir, key, since } => {
+        Ledger::Verify { dir, key, since, witness } => {
             let dir = dir.clone().unwrap_or_else(own);
-            verify(&dir, key.as_deref(), since.as_deref(), settings, json)
+            // What witnesses cosigned is what a log is held to where nothing else is named.
+            let cosigned = (!witness.is_empty()).then(|| settings.data.join(KEPT));
+            let since = since.clone().or(cosigned);
+            verify((&dir, key.as_deref()), (since.as_deref(), witness), settings, json)
         }
-        Ledger::Check { proof, key } => check(proof, key, json),
+        Ledger::Check { proof, key, witness } => check(proof, key, witness, json),
         Ledger::Accept => accept(settings, json),
         Ledger::Export { to } => export(&own(), to, json),
         _ => return None,
@@ -32,12 +36,20 @@ pub fn run(command: &Ledger, settings: &Settings, json: bool) -> Option<anyhow::
     Some(done.map(|()| ExitCode::SUCCESS))
 }
 
-fn verify(dir: &Path, key: Option<&str>, since: Option<&Path>, settings: &Settings, json: bool) -> anyhow::Result<()> {
+fn verify(
+    (dir, key): (&Path, Option<&str>),
+    (since, witnesses): (Option<&Path>, &[String]),
+    settings: &Settings,
+    json: bool,
+) -> anyhow::Result<()> {
     let key = match key {
         Some(key) => read_key(key)?,
         None => crate::house::verifier_key(settings)?,
     };
     let older = since.map(read_small).transpose()?;
+    if let Some(older) = &older {
+        cosigned(&Checkpoint::open(older, &key).context("the older checkpoint cannot be used")?, witnesses)?;
+    }
     let checkpoint = ledger::verify(dir, &key, older.as_deref())?;
     let told = json!({ "entries": checkpoint.size(), "root": checkpoint.root(), "key": key.to_string() });
     if json {
@@ -48,15 +60,31 @@ fn verify(dir: &Path, key: Option<&str>, since: Option<&Path>, settings: &Settin
         if since.is_some() {
             print::out("and all that the older checkpoint covers is still there, unchanged");
         }
+        if !witnesses.is_empty() {
+            print::out(&format!("{} witnesses cosigned that checkpoint", witnesses.len()));
+        }
     }
     Ok(())
 }
 
-fn check(file: &Path, key: &str, json: bool) -> anyhow::Result<()> {
+/// Holds a checkpoint to the cosignatures of all these witnesses.
+fn cosigned(checkpoint: &Checkpoint, witnesses: &[String]) -> anyhow::Result<()> {
+    for witness in witnesses {
+        let key = read_key(witness)?;
+        let name = key.name().to_owned();
+        if checkpoint.cosigners(&[key])? == 0 {
+            bail!("the checkpoint of {} entries has no cosignature of `{name}`", checkpoint.size());
+        }
+    }
+    Ok(())
+}
+
+fn check(file: &Path, key: &str, witnesses: &[String], json: bool) -> anyhow::Result<()> {
     let key = read_key(key)?;
     let proof = Proof::parse(&read_small(file)?).with_context(|| format!("`{}` is no proof", file.display()))?;
     let Some(entry) = proof.extra() else { bail!("`{}` carries no entry that it could prove", file.display()) };
     let checkpoint = proof.verify(entry, &key).context("the proof does not hold")?;
+    cosigned(&checkpoint, witnesses)?;
     let entry: Value = serde_json::from_slice(entry).context("what is proved is no entry of Dure's")?;
     if json {
         print::out(&json!({ "leaf": proof.index(), "entries": checkpoint.size(), "entry": entry }).to_string());

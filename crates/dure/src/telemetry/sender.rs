@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use ureq::tls::{RootCerts, TlsConfig};
 
 use super::otlp;
 use super::spans::Span;
+use crate::outward;
 
 /// Spans that wait to be sent; what comes on top is lost.
 const WAITING_MAX: usize = 4_096;
@@ -58,7 +58,7 @@ impl Sender {
         let (sender, receiver) = sync_channel(WAITING_MAX);
         let line = Line { sender, lost: Arc::default() };
         let work = Work {
-            agent: agent(),
+            agent: outward::agent(SEND_WAIT_MAX),
             address: format!("{}/v1/traces", endpoint.trim_end_matches('/')),
             lost: Arc::clone(&line.lost),
             failing: false,
@@ -78,19 +78,6 @@ impl Sender {
             let _ = self.thread.join();
         }
     }
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .proxy(None)
-        // The machine's own certificates: an institution may have its own authority.
-        .tls_config(TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build())
-        .timeout_global(Some(SEND_WAIT_MAX))
-        .build()
-        .new_agent()
 }
 
 struct Work {

@@ -8,11 +8,13 @@ mod entry;
 mod flow;
 mod office;
 mod table;
+mod witnesses;
 
 pub use entry::{Act, Commitment, Entry, FlowKind, Intent, Outcome, PassedOver, Receipt, Used};
 pub use flow::{Committing, Flow, Salt};
 pub use office::{Durability, LedgerPlace, LedgerState, Receipts, Recorded};
 pub use table::ReceiptFilter;
+pub use witnesses::{WitnessLine, WitnessState};
 
 /// An entry with its place in the log.
 #[derive(Debug, Clone, PartialEq)]

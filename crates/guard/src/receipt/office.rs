@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use super::entry::{Act, Entry, FlowKind, Outcome, PassedOver, Receipt};
 use super::flow::Flow;
 use super::table::Table;
+use super::witnesses::{self, WitnessLine, WitnessState, Witnessed};
 use super::{Filed, ReceiptError, ReceiptFilter};
 use crate::Refusal;
 
@@ -93,6 +94,10 @@ pub struct LedgerState {
     pub checkpoint: String,
     /// Why it takes no more entries, if it does not: then nothing is answered until a restart.
     pub stopped: Option<String>,
+    /// Others who cosign its checkpoints, if there are any.
+    pub witnesses: Vec<WitnessState>,
+    /// The largest checkpoint that one of them cosigned, with the cosignatures.
+    pub witnessed: Option<String>,
 }
 
 /// Writes receipts, and finds them again.
@@ -103,6 +108,7 @@ pub struct Receipts {
     durability: Durability,
     /// Entries that the ledger has or was handed.
     handed: AtomicU64,
+    witnessed: Arc<Witnessed>,
 }
 
 /// An entry on its way to the disk.
@@ -165,7 +171,8 @@ impl Receipts {
         let opening = place.clone();
         let ledger = Arc::new(blocking(move || Ok(opening.open()?)).await?);
         let handed = AtomicU64::new(ledger.size());
-        let receipts = Arc::new(Self { table: Table::new(store), ledger, durability, handed });
+        let witnessed = Arc::default();
+        let receipts = Arc::new(Self { table: Table::new(store), ledger, durability, handed, witnessed });
         receipts.table.follow(&receipts.ledger).await?;
         receipts.close_lost().await?;
         Ok(receipts)
@@ -185,6 +192,18 @@ impl Receipts {
         })
     }
 
+    /// Has the log cosigned by its witnesses every so often, until the task is ended. Their cosignatures are kept in
+    /// `kept`, and go with proofs.
+    pub fn witness(&self, lines: Vec<WitnessLine>, every: Duration, kept: PathBuf) -> JoinHandle<()> {
+        witnesses::watch(Arc::clone(&self.ledger), Arc::clone(&self.witnessed), lines, every, kept)
+    }
+
+    /// Why nothing more is recorded, if it is not.
+    fn stopped(&self) -> Option<String> {
+        let stopped = self.ledger.stopped().map(|stopped| stopped.reason().to_owned());
+        stopped.or_else(|| self.witnessed.against().map(str::to_owned))
+    }
+
     /// Begins a flow.
     ///
     /// # Errors
@@ -199,7 +218,8 @@ impl Receipts {
     /// # Errors
     /// [`Refusal::Unrecorded`].
     pub fn may_record(&self) -> Result<(), Refusal> {
-        if self.ledger.stopped().is_some() { Err(Refusal::Unrecorded) } else { Ok(()) }
+        let stopped = self.ledger.stopped().is_some() || self.witnessed.against().is_some();
+        if stopped { Err(Refusal::Unrecorded) } else { Ok(()) }
     }
 
     /// Records what somebody did.
@@ -258,7 +278,11 @@ impl Receipts {
     /// # Errors
     /// When the leaf is not there, or the disk says no.
     pub async fn prove(self: &Arc<Self>, leaf: u64) -> Result<String, ReceiptError> {
-        let log = self.ledger.log();
+        let mut log = self.ledger.log();
+        // A proof with cosignatures says more, and one for an entry that is newer has none yet.
+        if let Some(checkpoint) = self.witnessed.checkpoint().filter(|checkpoint| checkpoint.size() > leaf) {
+            log = log.cosigned(checkpoint);
+        }
         blocking(move || {
             let entry = log.entry(leaf)?;
             Ok(log.prove(leaf)?.with_extra(entry).to_string())
@@ -272,7 +296,9 @@ impl Receipts {
             key: self.ledger.key().to_string(),
             size: self.ledger.size(),
             checkpoint: self.ledger.log().checkpoint().note().to_string(),
-            stopped: self.ledger.stopped().map(|stopped| stopped.reason().to_owned()),
+            stopped: self.stopped(),
+            witnesses: self.witnessed.witnesses(),
+            witnessed: self.witnessed.checkpoint().map(|checkpoint| checkpoint.to_string()),
         }
     }
 
