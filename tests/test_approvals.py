@@ -229,3 +229,86 @@ def test_approvals_are_known_after_a_restart_and_end_with_their_policy(tmp_path)
     finally:
         abroad.shutdown()
         abroad.server_close()
+
+
+# --- lowering a class --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def archive(house: House, tmp_path) -> tuple[House, dict]:
+    """An open corpus with one document that was added as sensitive, and people for it."""
+    source = tmp_path / "records"
+    source.mkdir()
+    (source / "회의록.md").write_text("# 회의록\n\n배수지 점검은 매월 셋째 주 화요일에 한다.\n", encoding="utf-8")
+    house.corpus("records")
+    house.dure("corpus", "add", "records", source, "--class", "sensitive")
+    house.dure("group", "create", "data-protection")
+    keys = {}
+    for name, groups in [("kim", []), ("lee", ["--group", "data-protection"])]:
+        house.dure("person", "create", name, *groups)
+        keys[name] = house.key(name, "--person", name, "--read-class", "sensitive")
+    keys["reader"] = house.key("reader")
+    keys["program"] = house.key("program", "--read-class", "sensitive")
+    return house, keys
+
+
+def lower(server: Server, key: str, to: str = "open", reason: str = "공보에 실렸음", document: str = "회의록.md", corpus: str = "records"):
+    from urllib.parse import quote
+
+    path = f"/api/v1/corpora/{corpus}/document/class?document={quote(document)}"
+    return server.request("POST", path, {"to": to, "reason": reason}, of(key))
+
+
+def found(server: Server, key: str) -> list[dict]:
+    answer = server.request("POST", "/api/v1/corpora/records/search", {"question": "배수지 점검은 언제 하나요?"}, of(key))
+    assert answer.status == 200, answer.body
+    return answer.json()["hits"]
+
+
+def test_a_class_is_lowered_by_two_people_and_found_by_those_who_may_then(archive) -> None:
+    house, keys = archive
+    with house.up() as server:
+        assert found(server, keys["reader"]) == [] and len(found(server, keys["kim"])) == 1
+        refused = lower(server, keys["kim"])
+        assert refused.status == 403 and refused.json()["error"]["code"] == "approval_needed", refused.body
+        request = refused.headers["x-dure-approval"]
+        [waits] = [one for one in waiting(server, keys["lee"], "&state=open") if one["id"] == request]
+        assert waits["question"]["act"]["declassify"]["reason"] == "공보에 실렸음" and waits["yours_to_answer"]
+        assert say(server, keys["kim"], request).status == 403
+        assert say(server, keys["lee"], request).status == 200
+        assert found(server, keys["reader"]) == [], "an approval alone changes nothing"
+        # Only what was approved: not for another reason, and not by another person.
+        assert lower(server, keys["kim"], reason="그냥").status == 403
+        lowered = lower(server, keys["kim"])
+        assert lowered.status == 200 and lowered.json()["class"] == "open", lowered.body
+        [hit] = list(house_eventually(lambda: found(server, keys["reader"])))
+        assert hit["class"] == "open"
+        assert len(found(server, keys["kim"])) == 1, "it is there once"
+        shown = server.request("GET", "/api/v1/corpora/records/document?document=%ED%9A%8C%EC%9D%98%EB%A1%9D.md", headers=of(keys["reader"]))
+        assert shown.status == 200 and "셋째 주 화요일" in shown.json()["text"] and shown.json()["passages"]
+        assert lower(server, keys["kim"]).status == 400, "it is open already"
+    # Adding the same record as sensitive again raises it again; nothing else does.
+    assert house.dure("check")
+
+
+def house_eventually(look):
+    from house import eventually
+
+    return eventually(look)
+
+
+def test_a_class_is_lowered_by_nobody_else(archive) -> None:
+    house, keys = archive
+    house.dure("corpus", "create", "inside", "--class", "sensitive", "--purpose", "answering")
+    with house.up() as server:
+        assert lower(server, keys["reader"]).status == 404, "what one may not read is not there"
+        assert lower(server, keys["program"]).status == 403 and b"\xec\x82\xac\xeb\x9e\x8c" in lower(server, keys["program"]).body
+        for body in ({}, {"to": "open"}, {"to": "secret", "reason": "x"}, {"to": "open", "reason": "x", "until": "2099-01-01T00:00:00Z"}):
+            refused = server.request("POST", "/api/v1/corpora/records/document/class?document=x", body, of(keys["kim"]))
+            assert refused.status in (400, 422), (body, refused.body)
+        assert lower(server, keys["kim"], reason="").status == 400
+        assert lower(server, keys["kim"], to="sensitive").status == 400
+        assert lower(server, keys["kim"], to="classified").status == 400
+        assert lower(server, keys["kim"], document="없음.md").status == 404
+        assert lower(server, keys["kim"], corpus="nowhere").status == 404
+        assert found(server, keys["reader"]) == []

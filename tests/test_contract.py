@@ -88,6 +88,7 @@ ACCESS = {
     "get /api/v1/corpora/{name}/documents": KEY,
     "get /api/v1/corpora/{name}/document": KEY,
     "delete /api/v1/corpora/{name}/document": ADMINISTRATOR,
+    "post /api/v1/corpora/{name}/document/class": KEY,
     "post /api/v1/corpora/{name}/search": KEY,
     "post /api/v1/corpora/{name}/answers": KEY,
     "get /api/v1/documents/{id}": KEY,
@@ -125,12 +126,14 @@ BODIES = {
     "post /v1/vector_stores/{store}/files": {"file_id": "file_" + uuid.UUID(int=7).hex},
     "post /api/v1/corpora/{name}/search": {"question": "비밀", "mode": "words"},
     "post /api/v1/corpora/{name}/answers": {"question": "비밀", "mode": "extractive"},
+    "post /api/v1/corpora/{name}/document/class": {"to": "open", "reason": "public by now"},
     "post /api/v1/approvals/{id}": {"answer": "decline", "reason": "no"},
     "put /api/v1/routes/{name}": {"name": "line", "model": "fake"},
 }
 QUERIES = {
     "get /api/v1/corpora/{name}/document": "?document=비밀.md",
     "delete /api/v1/corpora/{name}/document": "?document=비밀.md",
+    "post /api/v1/corpora/{name}/document/class": "?document=비밀.md",
     "get /api/v1/documents/{id}": "?from=0&to=1",
     "post /api/v1/corpora/{name}/files": "?path=a.md",
 }

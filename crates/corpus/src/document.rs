@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use base::{Class, CorpusId, DocumentId, GroupId};
-use guard::SearchPermit;
+use guard::{Declassified, SearchPermit};
 use jiff::civil::Date;
 use serde::Serialize;
+use store::StoreError;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::corpora::{from_json, to_json};
@@ -207,6 +208,27 @@ impl Corpora {
         }
         write.commit().await?;
         Ok(())
+    }
+
+    /// Gives a document the lower class that was declassified, in a new version of its corpus. Older versions keep the class
+    /// from before. Adding the record again with a higher class raises it again.
+    ///
+    /// # Errors
+    /// [`CorpusError::NoDocument`], also for one that has changed since it was judged; [`CorpusError::Busy`] while records are
+    /// being added.
+    pub async fn declassify(&self, judged: &DocumentSummary, lower: &Declassified) -> Result<(), CorpusError> {
+        let gone = || CorpusError::NoDocument(judged.path.clone());
+        let revision = self.revisions_of(judged.id).await?.pop().ok_or_else(gone)?;
+        let _changing = self.begin_change(revision.corpus).ok_or(CorpusError::Busy)?;
+        let mut write = self.store.write().await?;
+        let class = lower.label_at(jiff::Timestamp::now()).class;
+        match crate::write::lower_class(&mut write, revision.corpus, judged.revision, class).await {
+            Ok(true) => write.commit().await.map_err(Into::into),
+            Ok(false) | Err(AddError::NoCorpus) => Err(gone()),
+            Err(AddError::Store(error)) => Err(error.into()),
+            // Nothing else comes of lowering a class but that there is no number left for its passages.
+            Err(error) => Err(StoreError::Broken(error.to_string()).into()),
+        }
     }
 
     /// The revisions that a document had, oldest first.

@@ -232,6 +232,78 @@ pub(crate) async fn remove_documents(
     Ok((closed.len() as u64, Some(version)))
 }
 
+/// Puts the same content in a revision's place, with another class; says whether the revision was the newest of its document.
+pub(crate) async fn lower_class(
+    write: &mut Write,
+    corpus: CorpusId,
+    old: i64,
+    class: Class,
+) -> Result<bool, AddError> {
+    let row = sqlx::query(
+        "SELECT r.first_passage, r.passages FROM revision r JOIN document d ON d.id = r.document AND d.revision = r.number
+         WHERE r.number = ? AND r.corpus = ?",
+    )
+    .bind(old)
+    .bind(corpus.as_bytes().as_slice())
+    .fetch_optional(&mut **write)
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    let (first, passages): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let version = version(write, corpus, None).await?;
+    let mut counters = Counters::read(write).await?;
+    counters.change += 1;
+    let closed = counters.change;
+    counters.change += 1;
+    counters.revision += 1;
+    let (new, offset) = (counters.revision, counters.passage + 1 - first);
+    counters.passage += passages;
+    if counters.passage >= i64::from(u32::MAX) {
+        return Err(AddError::LogFull);
+    }
+    sqlx::query(
+        "INSERT INTO revision (number, change, document, corpus, path, title, kind, class, readers, dated, source_hash,
+            source_bytes, extractor, text_bytes, characters, first_passage, passages, added_version, added_at)
+         SELECT ?2, ?3, document, corpus, path, title, kind, ?4, readers, dated, source_hash, source_bytes, extractor,
+            text_bytes, characters, first_passage + ?5, passages, ?6, ?7
+         FROM revision WHERE number = ?1",
+    )
+    .bind(old)
+    .bind(new)
+    .bind(counters.change)
+    .bind(class.as_str())
+    .bind(offset)
+    .bind(version)
+    .bind(Timestamp::now().to_string())
+    .execute(&mut **write)
+    .await?;
+    for copy in [
+        "INSERT INTO document_text (revision, text, outline)
+         SELECT ?2, text, outline FROM document_text WHERE revision = ?1",
+        "INSERT INTO document_warning (revision, number, kind, detail)
+         SELECT ?2, number, kind, detail FROM document_warning WHERE revision = ?1",
+    ] {
+        sqlx::query(copy).bind(old).bind(new).execute(&mut **write).await?;
+    }
+    sqlx::query(
+        "INSERT INTO passage (id, revision, start, stop, heading)
+         SELECT id + ?3, ?2, start, stop, heading FROM passage WHERE revision = ?1",
+    )
+    .bind(old)
+    .bind(new)
+    .bind(offset)
+    .execute(&mut **write)
+    .await?;
+    sqlx::query("UPDATE document SET revision = ? WHERE revision = ? AND corpus = ?")
+        .bind(new)
+        .bind(old)
+        .bind(corpus.as_bytes().as_slice())
+        .execute(&mut **write)
+        .await?;
+    close(write, version, &[(old, closed)]).await?;
+    counters.write(write).await?;
+    Ok(true)
+}
+
 /// Says where records lie now that have moved without a change.
 pub(crate) async fn move_sources(write: &mut Write, moved: &[(DocumentId, String)]) -> Result<(), StoreError> {
     for (document, source) in moved {

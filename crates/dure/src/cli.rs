@@ -345,6 +345,19 @@ pub enum Corpus {
         /// Groups
         groups: Vec<String>,
     },
+    /// Give a document a lower class, once somebody has approved it: as the person whose key is in DURE_KEY, or the operator
+    Declassify {
+        /// The corpus
+        name: String,
+        /// The document's path or id
+        document: String,
+        /// The class that it is to have
+        #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
+        to: String,
+        /// Why; whoever approves reads it
+        #[arg(long)]
+        reason: String,
+    },
     /// Remove a corpus, or one document of it
     Remove {
         /// The corpus

@@ -87,6 +87,13 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         ],
     ),
     (
+        "corpus declassify",
+        &[(
+            "asks for the approval first; afterwards the same command does it",
+            "dure corpus declassify records 회의록.md --to open --reason \"published in the gazette\"",
+        )],
+    ),
+    (
         "corpus readers",
         &[
             ("only these two groups from now on", "dure corpus readers records law council"),

@@ -85,6 +85,15 @@ impl ApiError {
         Self::Invalid { message: format!("`{field}`: {reason}"), field: Some(field.to_owned()) }
     }
 
+    /// Somebody of the group must approve first.
+    pub(crate) fn approval_needed(request: ApprovalId, group: &str) -> Self {
+        let message = format!(
+            "somebody of `{group}` must approve this first; the request is `{request}` (먼저 `{group}`의 승인이 필요합니다. \
+             요청 번호는 `{request}`입니다)"
+        );
+        Self::ApprovalNeeded { message, request }
+    }
+
     /// Logs what must not go out and stands in its place.
     pub(crate) fn internal(error: &dyn std::error::Error) -> Self {
         tracing::error!(error = %chain(error), "a request failed inside");
@@ -215,7 +224,9 @@ impl From<guard::Refusal> for ApiError {
     fn from(refusal: guard::Refusal) -> Self {
         match refusal {
             guard::Refusal::NotVisible => Self::NotFound("corpus"),
-            guard::Refusal::NothingNamed => Self::invalid(refusal.to_string()),
+            guard::Refusal::NothingNamed | guard::Refusal::Declassification { .. } => {
+                Self::invalid(refusal.to_string())
+            }
             guard::Refusal::Unrecorded => Self::Unavailable(refusal.to_string()),
             // Whoever is refused is told in both languages.
             guard::Refusal::Policy { .. }
@@ -390,10 +401,7 @@ impl From<serving::ChatError> for ApiError {
             E::Invalid { field, .. } => Self::Invalid { message: error.to_string(), field: Some(field.to_owned()) },
             E::TooLong { .. } => Self::TooLong(error.to_string()),
             E::Refused(refusal) => refusal.into(),
-            E::ApprovalNeeded { request, ref group } => Self::ApprovalNeeded {
-                message: format!("{error} (먼저 `{group}`의 승인이 필요합니다. 요청 번호는 `{request}`입니다)"),
-                request,
-            },
+            E::ApprovalNeeded { request, group } => Self::approval_needed(request, &group),
             E::Quota(error) => error.into(),
             E::Busy { retry_after, .. } => Self::Busy { message: error.to_string(), retry_after },
             E::LeftAlone { retry_after, .. } => Self::Resting { message: error.to_string(), retry_after },

@@ -48,6 +48,14 @@ pub async fn run(context: &Context<'_>, command: &Corpus) -> anyhow::Result<()> 
             context.show(&changed, |_| print::out(&format!("`{name}` is read by {who}")));
             Ok(())
         }
+        Corpus::Declassify { name, document, to, reason } => {
+            let place = format!("{}/document/class?document={}", corpus_path(name), percent_encoded(document));
+            let lowered = context.post(&place, json!({ "to": to, "reason": reason })).await?;
+            context.show(&lowered, |lowered| {
+                print::out(&format!("`{}` is `{}` now", text(lowered, "path"), text(lowered, "class")));
+            });
+            Ok(())
+        }
         Corpus::Remove { name, document } => {
             let path = match document {
                 Some(document) => document_path(name, document),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base::{Class, DocumentId, PassageId, Principal};
+use base::{Class, DocumentId, Label, PassageId, Principal};
 use corpus::{Corpus, Document, DocumentList, DocumentPage, DocumentSummary, Warning};
-use guard::{DocumentTerms, SearchPermit};
+use guard::{Declassification, DocumentTerms, Refusal, SearchPermit};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::corpora::visible;
@@ -16,6 +17,7 @@ use crate::App;
 use crate::caller::{Administrator, Caller};
 use crate::error::ApiError;
 use crate::input::{Path, Query};
+use crate::openai::Body;
 
 /// Bytes of text that are shown around a quote.
 const AROUND_BYTES: usize = 2_000;
@@ -167,6 +169,55 @@ pub(crate) async fn show(
         text: document.text.to_string(),
         warnings: document.warnings,
     }))
+}
+
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LowerClass {
+    /// The class that the document is to have, not below its corpus's.
+    to: Class,
+    /// Why, in 1 to 500 characters. Whoever approves reads it.
+    reason: String,
+}
+
+/// Gives one document a lower class, once somebody has approved whom the policies name. Until then this is refused with the
+/// id of a request (`approval_needed`); afterwards the same is asked again.
+#[utoipa::path(
+    post,
+    path = "/corpora/{name}/document/class",
+    params(("name" = String, Path, description = "The name"), Which),
+    request_body = LowerClass,
+    responses((status = 200, body = DocumentSummary)),
+)]
+pub(crate) async fn lower_class(
+    Caller(principal): Caller,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+    Body(lower): Body<LowerClass>,
+) -> Result<Json<DocumentSummary>, ApiError> {
+    let corpus = visible(&app, &principal, &name).await?;
+    let document = readable(&app, &principal, &corpus, &which.document).await?.summary;
+    if lower.to < corpus.label.class {
+        let class = corpus.label.class;
+        return Err(ApiError::field("to", format!("is not below `{class}`, the class of the corpus")));
+    }
+    let label = Label { class: document.class, ..corpus.label.clone() };
+    let step = Declassification { document: Some(document.id), to: lower.to, reason: lower.reason, until: None };
+    let question = app.guard.declassification(&principal, &label, &step);
+    let approvals = app.guard.approvals_of(&question);
+    match app.guard.declassify(&principal, &label, &step, &approvals, Timestamp::now()) {
+        Ok(lowered) => app.corpora.declassify(&document, &lowered).await?,
+        Err(Refusal::ApprovalFirst { group }) => {
+            let groups = app.guard.policies().decide(&question).obligations()?.approval.clone();
+            let request = app.approvals.ask(&question, &groups).await?;
+            return Err(ApiError::approval_needed(request, &group));
+        }
+        Err(refusal) => return Err(refusal.into()),
+    }
+    // Answers that were kept were made for the class from before.
+    app.forget_kept(principal.tenant).await?;
+    Ok(Json(app.corpora.show(corpus.id, &document.id.to_string()).await?.summary))
 }
 
 /// Removes one document from the newest version.

@@ -53,6 +53,7 @@ pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(uploads::upload).layer(upload))
         .routes(routes!(documents::list))
         .routes(routes!(documents::show, documents::remove))
+        .routes(routes!(documents::lower_class))
         .routes(routes!(search::search))
         .routes(routes!(answers::answer))
         .routes(routes!(documents::excerpt))
