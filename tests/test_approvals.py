@@ -3,9 +3,10 @@
 import json
 import subprocess
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
-from house import House, Server
+from house import House, Server, eventually
 from test_leaks import Abroad, chat
 from test_receipts import listed, of
 from test_upstream import configured, table
@@ -253,8 +254,6 @@ def archive(house: House, tmp_path) -> tuple[House, dict]:
 
 
 def lower(server: Server, key: str, to: str = "open", reason: str = "공보에 실렸음", document: str = "회의록.md", corpus: str = "records"):
-    from urllib.parse import quote
-
     path = f"/api/v1/corpora/{corpus}/document/class?document={quote(document)}"
     return server.request("POST", path, {"to": to, "reason": reason}, of(key))
 
@@ -281,7 +280,7 @@ def test_a_class_is_lowered_by_two_people_and_found_by_those_who_may_then(archiv
         assert lower(server, keys["kim"], reason="그냥").status == 403
         lowered = lower(server, keys["kim"])
         assert lowered.status == 200 and lowered.json()["class"] == "open", lowered.body
-        [hit] = list(house_eventually(lambda: found(server, keys["reader"])))
+        [hit] = eventually(lambda: found(server, keys["reader"]))
         assert hit["class"] == "open"
         assert len(found(server, keys["kim"])) == 1, "it is there once"
         shown = server.request("GET", "/api/v1/corpora/records/document?document=%ED%9A%8C%EC%9D%98%EB%A1%9D.md", headers=of(keys["reader"]))
@@ -289,12 +288,6 @@ def test_a_class_is_lowered_by_two_people_and_found_by_those_who_may_then(archiv
         assert lower(server, keys["kim"]).status == 400, "it is open already"
     # Adding the same record as sensitive again raises it again; nothing else does.
     assert house.dure("check")
-
-
-def house_eventually(look):
-    from house import eventually
-
-    return eventually(look)
 
 
 def test_a_class_is_lowered_by_nobody_else(archive) -> None:
