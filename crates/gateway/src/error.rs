@@ -216,7 +216,7 @@ impl From<guard::Refusal> for ApiError {
         match refusal {
             guard::Refusal::NotVisible => Self::NotFound("corpus"),
             guard::Refusal::NothingNamed => Self::invalid(refusal.to_string()),
-            guard::Refusal::Unrecorded => Self::Unavailable(refusal.to_string()),
+            guard::Refusal::Unrecorded | guard::Refusal::Uncontained => Self::Unavailable(refusal.to_string()),
             // Whoever is refused is told in both languages.
             guard::Refusal::Policy { .. }
             | guard::Refusal::NoPolicy
