@@ -118,7 +118,11 @@ impl FlagRules {
             // A rule may ask for the beginning of a line.
             let line = text[before..word.start()].find('\n').map_or(before, |end| before + end + 1);
             // What the last part ended with may go on here.
-            let start = if line < *until { text.floor_char_boundary(until.saturating_sub(AROUND_BYTES)).max(line) } else { line };
+            let start = if line < *until {
+                text.floor_char_boundary(until.saturating_sub(AROUND_BYTES)).max(line)
+            } else {
+                line
+            };
             let end = text.ceil_char_boundary((word.end() + AROUND_BYTES).min(text.len()));
             for found in rule.find.find_iter(&text[start..end]).take(FLAGS_MAX - *count) {
                 *count += 1;
