@@ -9,7 +9,7 @@ from house import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "design" / "threats.md"
 TESTS = REPOSITORY / "tests"
-ROWS = ["A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "B1", "C2", "D3", "E1", "E2", "E3", "E4"]
+ROWS = ["A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9", "B1", "C2", "D3", "E1", "E2", "E3", "E4", "G1", "G3"]
 NAMED = re.compile(r"`([\w./-]+\.(py|rs|js))::(\w+)`")
 
 

@@ -82,7 +82,7 @@ function Documents({ corpus, changed }) {
             <thead><tr><th scope="col">${t("documents.title")}</th><th scope="col" class="wide-only">${t("documents.kind")}</th><th scope="col" class="wide-only">${t("documents.dated")}</th><th scope="col" class="right">${t("records.passages")}</th><th scope="col" class="right wide-only">${t("records.size")}</th><th scope="col" class="right">${t("records.warnings")}</th>${administers.value && html`<th scope="col"><span class="unseen">${t("delete")}</span></th>`}</tr></thead>
             <tbody>${got.data.map(
               (document) => html`<tr key=${document.id}>
-                <th scope="row"><a href=${address(["records", corpus.name, "document"], { id: document.id })}>${document.title || document.path}</a><span class="detail">${document.path}</span>${document.class !== corpus.label.class && html`<${Class} name=${document.class} />`}</th>
+                <th scope="row"><a href=${address(["records", corpus.name, "document"], { id: document.id })}>${document.title || document.path}</a><span class="detail">${document.path}</span>${document.flags > 0 && html` <span class="tag warning">${t("documents.flags", { n: document.flags })}</span>`}${document.class !== corpus.label.class && html`<${Class} name=${document.class} />`}</th>
                 <td class="wide-only nowrap">${document.kind}</td>
                 <td class="wide-only nowrap">${document.dated ?? "–"}</td>
                 <td class="right">${number(document.passages)}</td>

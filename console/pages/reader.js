@@ -26,7 +26,7 @@ export function Reader() {
 
 /** @param {{ corpus: string, got: any, span: { start: number, end: number } | null }} props */
 function Document({ corpus, got, span }) {
-  const { document, text, passages, warnings } = got;
+  const { document, text, passages, warnings, flags } = got;
   const mark = useRef(/** @type {HTMLElement | null} */ (null));
   useEffect(() => {
     mark.current?.scrollIntoView({ block: "center" });
@@ -39,11 +39,17 @@ function Document({ corpus, got, span }) {
   return html`<${Head} title=${plain(document.title || document.path)} back=${{ href: address(["records", corpus]), label: corpus }}
       lead=${html`<span class="facts"><span>${plain(document.path)}</span><${Class} name=${document.class} />${document.dated && html`<span class="number">${document.dated}</span>`}<span>${t("corpus.passages", { n: document.passages })}</span><span>${size(document.text_bytes)}</span></span>`} />
     ${warnings.length > 0 && html`<details class="callout warning"><summary>${t("reader.warnings", { n: warnings.length })}</summary><ul>${warnings.map((/** @type {any} */ one) => html`<li>${one.detail || one.kind}</li>`)}</ul></details>`}
+    ${flags.length > 0 && html`<details class="callout warning" open><summary>${t("reader.flags", { n: flags.length })}</summary><p>${t("reader.flags.text")}</p><ul>${flags.map((/** @type {any} */ one) => html`<li><a href=${address(["records", corpus, "document"], { id: document.id, from: String(one.span.start), to: String(one.span.end) })}>${flagText(one.kind)}</a> <code>${plain(one.rule)}</code></li>`)}</ul></details>`}
     ${short && html`<p class="callout">${t("reader.short", { shown: number(shownHead.length + inside.length + shownTail.length) })}</p>`}
     <div class="reader-body">
       <${Outline} corpus=${corpus} id=${document.id} passages=${passages} title=${document.title} />
       <div class="reader-text" dir="auto" tabindex="0" role="region" aria-label=${t("sources.text")}>${plain(shownHead)}${span && html`<mark ref=${mark}>${plain(inside)}</mark>`}${plain(shownTail)}</div>
     </div>`;
+}
+
+/** What kind of thing was seen. @param {string} kind */
+function flagText(kind) {
+  return t(`flag.${/** @type {"instruction" | "hidden_text" | "exfiltration" | "role_marker"} */ (kind)}`);
 }
 
 /** The headings, each leading to its first passage. @param {{ corpus: string, id: string, passages: any[], title: string }} props */

@@ -62,7 +62,7 @@ function Hits({ corpus, found, order, setOrder }) {
         (hit) => html`<tr key=${hit.passage}>
           ${["fused", "words", "meaning"].map((name) => html`<td class=${name === order ? "rank lead" : "rank"}>${hit[`${name}_rank`] ?? html`<span aria-label=${t("search.notfound")}>–</span>`}</td>`)}
           <td><a href=${address(["records", corpus.name, "document"], { id: hit.document, from: String(hit.span.start), to: String(hit.span.end) })}>${hit.headings.map(plain).join(" › ") || plain(hit.path)}</a>
-            <p class="snippet">${marked(plain(hit.text), found.asked)}</p></td>
+            <p class="snippet">${marked(plain(hit.text), found.asked)}</p>${hit.flags.length > 0 && html`<span class="tag warning">${t("documents.flags", { n: hit.flags.length })}</span>`}</td>
         </tr>`,
       )}</tbody>
     </table></div>`;

@@ -197,6 +197,7 @@ export default {
   "documents.filter": "Filter by name or title",
   "documents.class.all": "All classes",
   "documents.warned": "With warnings only",
+  "documents.flags": "{n} to look at",
   "documents.empty": "This corpus is empty",
   "documents.empty.text": "Drop files or a folder above. Whoever may read the corpus can ask about them at once.",
   "documents.empty.reader": "No documents have been added yet.",
@@ -228,6 +229,12 @@ export default {
 
   "reader.outline": "Contents",
   "reader.warnings": "One warning from reading this document|{n} warnings from reading this document",
+  "reader.flags": "One place to look at|{n} places to look at",
+  "reader.flags.text": "They speak to a model instead of to a reader, or no reader sees them. They are shown here and stay in the record.",
+  "flag.instruction": "Tells a model what to do",
+  "flag.hidden_text": "Text that is not seen",
+  "flag.exfiltration": "An address that leads content out",
+  "flag.role_marker": "Written as if somebody else spoke",
   "reader.short": "This document is long; {shown} characters of it are shown.",
 
   "search.question": "Search",

@@ -198,6 +198,7 @@ export default {
   "documents.filter": "이름이나 제목으로 거르기",
   "documents.class.all": "모든 등급",
   "documents.warned": "경고가 있는 것만",
+  "documents.flags": "살펴볼 곳 {n}",
   "documents.empty": "말뭉치가 비어 있습니다",
   "documents.empty.text": "위에 파일이나 폴더를 끌어다 놓으세요. 읽을 수 있는 사람은 곧바로 물어볼 수 있습니다.",
   "documents.empty.reader": "아직 추가된 문서가 없습니다.",
@@ -229,6 +230,12 @@ export default {
 
   "reader.outline": "차례",
   "reader.warnings": "이 문서를 읽으며 남은 경고 {n}건",
+  "reader.flags": "살펴볼 곳 {n}군데",
+  "reader.flags.text": "읽는 사람이 아니라 모델에게 말하거나, 읽는 사람의 눈에 보이지 않는 곳입니다. 표시만 할 뿐 지우지 않습니다.",
+  "flag.instruction": "모델에게 내리는 지시",
+  "flag.hidden_text": "보이지 않는 글",
+  "flag.exfiltration": "내용을 밖으로 빼내는 주소",
+  "flag.role_marker": "다른 사람의 말로 꾸민 표시",
   "reader.short": "긴 문서라서 {shown}자만 보여 드립니다.",
 
   "search.question": "검색",

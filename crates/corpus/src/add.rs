@@ -18,10 +18,10 @@ use tokio::task::JoinHandle;
 use crate::cache::pack;
 use crate::corpora::{from_json, id, to_json};
 use crate::extract::{self, EXTRACTOR, Kind, Warning, WarningKind};
-use crate::report::{AddOptions, AddReport, Failure, FailureReason, Progress, SourceWarning};
+use crate::report::{AddOptions, AddReport, Failure, FailureReason, Flagged, Progress, SourceWarning};
 use crate::source::{self, Budget, Content, Found, Hold, IN_FLIGHT_MAX, Looking, Named, Record, UPLOAD};
 use crate::write::{self, Gathered, NewRevision};
-use crate::{AddError, Corpora, Corpus, dated, passage};
+use crate::{AddError, Corpora, Corpus, FlagRules, dated, flags, passage};
 
 /// Bytes of text after which a batch is committed.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -72,6 +72,7 @@ struct Reading {
     corpus_class: Class,
     readers: String,
     known: HashMap<String, Known>,
+    rules: FlagRules,
 }
 
 impl Corpora {
@@ -118,6 +119,7 @@ impl Corpora {
             corpus_class: corpus.label.class,
             readers: to_json(&options.readers)?,
             known,
+            rules: self.rules.clone(),
         });
         let looking = Arc::new(Looking::default());
         let (mut done, look, readers) = start(named, &reading, looking.clone());
@@ -258,6 +260,7 @@ fn gather(path: &str, source: &str, bytes: &[u8], reading: &Reading) -> Outcome 
     let title = extracted.title.take().unwrap_or_else(|| stem(path));
     extracted.title = Some(title.clone());
     let passages = passage::passages(&extracted);
+    let flags = flags::flags(&reading.rules, &extracted.text, &extracted.unseen);
     let outline = serde_json::to_vec(&extracted.headings).map_err(|error| error.to_string());
     let packed = outline.and_then(|outline| {
         let text = pack(extracted.text.as_bytes()).map_err(|error| error.to_string())?;
@@ -281,6 +284,7 @@ fn gather(path: &str, source: &str, bytes: &[u8], reading: &Reading) -> Outcome 
         outline,
         passages,
         warnings,
+        flags,
     }))
 }
 
@@ -379,6 +383,12 @@ impl<'a> Adding<'a> {
             if self.report.warnings.len() < self.report_max {
                 let detail = warning.detail.clone();
                 self.report.warnings.push(SourceWarning { path: path.clone(), detail });
+            }
+        }
+        if !gathered.flags.is_empty() {
+            self.report.flags_count += gathered.flags.len() as u64;
+            if self.report.flagged.len() < self.report_max {
+                self.report.flagged.push(Flagged { path: path.clone(), flags: gathered.flags.clone() });
             }
         }
         match replaces {

@@ -11,8 +11,8 @@ use sqlx::sqlite::SqliteRow;
 use store::{Store, StoreError};
 use unicode_normalization::UnicodeNormalization;
 
-use crate::CorpusError;
 use crate::cache::Cache;
+use crate::{CorpusError, FlagRules};
 
 const NAME_MAX: usize = 64;
 /// Characters of a title that are kept.
@@ -77,6 +77,8 @@ pub struct Status {
     pub text_bytes: u64,
     /// Warnings that their extraction left.
     pub warnings: u64,
+    /// Flags: places that speak to a model instead of to a reader, or that a reader does not see.
+    pub flags: u64,
     /// The newest version.
     pub version: u64,
     /// When it came.
@@ -91,6 +93,7 @@ pub struct Corpora {
     pub(crate) store: Arc<Store>,
     pub(crate) cache: Arc<Cache>,
     adding: Arc<Mutex<HashSet<CorpusId>>>,
+    pub(crate) rules: FlagRules,
 }
 
 /// The right to change what a corpus holds; one at a time for each corpus.
@@ -109,7 +112,9 @@ impl Drop for Changing {
 impl Corpora {
     /// Takes a store that was opened with [`SCHEMA`](crate::SCHEMA).
     pub fn new(store: Arc<Store>) -> Self {
-        Self { store, cache: Arc::default(), adding: Arc::default() }
+        // Without rules nothing could be flagged; the tests hold that they can be read.
+        let rules = FlagRules::builtin().unwrap_or_default();
+        Self { store, cache: Arc::default(), adding: Arc::default(), rules }
     }
 
     /// Makes a corpus.
@@ -229,6 +234,8 @@ impl Corpora {
             "SELECT c.version, c.changed_at, count(r.number), coalesce(sum(r.passages), 0),
                     coalesce(sum(r.characters), 0), coalesce(sum(r.text_bytes), 0),
                     (SELECT count(*) FROM revision r JOIN document_warning w ON w.revision = r.number
+                      WHERE r.corpus = c.id AND r.removed_version IS NULL),
+                    (SELECT count(*) FROM revision r JOIN document_flag f ON f.revision = r.number
                       WHERE r.corpus = c.id AND r.removed_version IS NULL)
              FROM corpus c LEFT JOIN revision r ON r.corpus = c.id AND r.removed_version IS NULL
              WHERE c.id = ? GROUP BY c.id",
@@ -245,6 +252,7 @@ impl Corpora {
             characters: unsigned(&row, 4)?,
             text_bytes: unsigned(&row, 5)?,
             warnings: unsigned(&row, 6)?,
+            flags: unsigned(&row, 7)?,
             adding: self.adding().contains(&corpus),
         })
     }

@@ -1,6 +1,6 @@
 //! Documents as people look at them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use base::{Class, CorpusId, DocumentId, GroupId};
@@ -11,7 +11,7 @@ use store::StoreError;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::corpora::{from_json, to_json};
-use crate::{AddError, Corpora, CorpusError, Heading, Kind, PassageRow, RevisionRow, Warning};
+use crate::{AddError, Corpora, CorpusError, Flag, Heading, Kind, PassageRow, RevisionRow, Warning};
 
 const PAGE_MAX: u32 = 1000;
 
@@ -70,6 +70,8 @@ pub struct DocumentSummary {
     pub passages: u32,
     /// Warnings that extraction left.
     pub warnings: u32,
+    /// Flags: places that speak to a model instead of to a reader, or that a reader does not see.
+    pub flags: u32,
 }
 
 /// One document with all that is stored of its present content.
@@ -85,6 +87,8 @@ pub struct Document {
     pub passages: Vec<PassageRow>,
     /// What extraction could not keep.
     pub warnings: Vec<Warning>,
+    /// What in it a person should look at, in the order of the text.
+    pub flags: Vec<Flag>,
 }
 
 // Both queries choose the same rows; the numbered parameters are corpus, classes, groups, prefix, text, warned.
@@ -96,7 +100,8 @@ const COUNT: &str = "SELECT count(*) FROM document d JOIN revision r ON r.number
        AND (?5 IS NULL OR instr(lower(d.path), lower(?5)) > 0 OR instr(lower(r.title), lower(?5)) > 0)
        AND (NOT ?6 OR EXISTS (SELECT 1 FROM document_warning w WHERE w.revision = r.number))";
 const LIST: &str = "SELECT d.id, d.path, r.title, r.kind, r.class, r.readers, r.dated, r.number, r.added_version,
-        r.text_bytes, r.passages, (SELECT count(*) FROM document_warning w WHERE w.revision = r.number)
+        r.text_bytes, r.passages, (SELECT count(*) FROM document_warning w WHERE w.revision = r.number),
+        (SELECT count(*) FROM document_flag f WHERE f.revision = r.number)
      FROM document d JOIN revision r ON r.number = d.revision
      WHERE d.corpus = ?1 AND r.class IN (SELECT value FROM json_each(?2))
        AND (?3 IS NULL OR r.readers = '[]'
@@ -106,7 +111,7 @@ const LIST: &str = "SELECT d.id, d.path, r.title, r.kind, r.class, r.readers, r.
        AND (NOT ?6 OR EXISTS (SELECT 1 FROM document_warning w WHERE w.revision = r.number))
        AND d.path > ?7 ORDER BY d.path LIMIT ?8";
 
-type SummaryRow = (Vec<u8>, String, String, String, String, String, Option<String>, i64, i64, i64, i64, i64);
+type SummaryRow = (Vec<u8>, String, String, String, String, String, Option<String>, i64, i64, i64, i64, i64, i64);
 
 impl Corpora {
     /// The documents in the newest version of the corpus that the permit's holder may read, by path.
@@ -166,7 +171,8 @@ impl Corpora {
         let id = path_or_id.parse::<DocumentId>().ok();
         let row: Option<SummaryRow> = sqlx::query_as(
             "SELECT d.id, d.path, r.title, r.kind, r.class, r.readers, r.dated, r.number, r.added_version,
-                    r.text_bytes, r.passages, (SELECT count(*) FROM document_warning w WHERE w.revision = r.number)
+                    r.text_bytes, r.passages, (SELECT count(*) FROM document_warning w WHERE w.revision = r.number),
+                    (SELECT count(*) FROM document_flag f WHERE f.revision = r.number)
              FROM document d JOIN revision r ON r.number = d.revision
              WHERE d.corpus = ? AND (d.path = ? OR d.id = ?) LIMIT 1",
         )
@@ -187,7 +193,28 @@ impl Corpora {
             .into_iter()
             .map(|(kind, detail)| Ok(Warning { kind: from_json(&format!("\"{kind}\""))?, detail }))
             .collect::<Result<_, CorpusError>>()?;
-        Ok(Document { summary, text, headings, passages, warnings })
+        let flags = self.flags_of(&[summary.revision]).await?.remove(&summary.revision).unwrap_or_default();
+        Ok(Document { summary, text, headings, passages, warnings, flags })
+    }
+
+    /// The flags of revisions, in the order of their texts; revisions without any are left out.
+    ///
+    /// # Errors
+    /// When the disk says no.
+    pub async fn flags_of(&self, revisions: &[i64]) -> Result<HashMap<i64, Vec<Flag>>, CorpusError> {
+        let rows: Vec<(i64, String, String, i64, i64)> = sqlx::query_as(
+            "SELECT revision, kind, rule, span_start, span_stop FROM document_flag
+             WHERE revision IN (SELECT value FROM json_each(?)) ORDER BY revision, number",
+        )
+        .bind(to_json(revisions)?)
+        .fetch_all(self.store.read())
+        .await?;
+        let mut flags: HashMap<i64, Vec<Flag>> = HashMap::new();
+        for (revision, kind, rule, start, stop) in rows {
+            let flag = Flag { kind: from_json(&format!("\"{kind}\""))?, rule, span: start as u64..stop as u64 };
+            flags.entry(revision).or_default().push(flag);
+        }
+        Ok(flags)
     }
 
     /// Takes a document out of the newest version. Older versions keep it.
@@ -241,7 +268,8 @@ impl Corpora {
 }
 
 fn summary(row: SummaryRow) -> Result<DocumentSummary, CorpusError> {
-    let (id, path, title, kind, class, readers, dated, revision, added_version, text_bytes, passages, warnings) = row;
+    let (id, path, title, kind, class, readers, dated, revision, added_version, text_bytes, passages, warnings, flags) =
+        row;
     Ok(DocumentSummary {
         id: crate::corpora::id(&id)?,
         path,
@@ -255,5 +283,6 @@ fn summary(row: SummaryRow) -> Result<DocumentSummary, CorpusError> {
         text_bytes: text_bytes as u64,
         passages: passages as u32,
         warnings: warnings as u32,
+        flags: flags as u32,
     })
 }

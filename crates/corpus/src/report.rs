@@ -86,6 +86,10 @@ pub struct AddReport {
     pub warnings: Vec<SourceWarning>,
     /// How many warnings there were.
     pub warnings_count: u64,
+    /// New and changed documents that are flagged, up to a bound.
+    pub flagged: Vec<Flagged>,
+    /// How many flags there were.
+    pub flags_count: u64,
     /// Bytes read.
     pub bytes: u64,
     /// Passages made.
@@ -136,4 +140,13 @@ pub struct SourceWarning {
     pub path: String,
     /// What.
     pub detail: String,
+}
+
+/// A document in which a person should look at something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Flagged {
+    /// Which.
+    pub path: String,
+    /// What, in the order of its text.
+    pub flags: Vec<crate::Flag>,
 }

@@ -5,7 +5,7 @@
 //! that a revision is added, removed or forgotten it takes a new, higher `change` number, which is what indexes follow.
 
 /// The tables of corpora, documents and passages; handed to the store when it opens.
-pub const SCHEMA: store::Schema = store::Schema { owner: "corpus", steps: &[FIRST, FILES] };
+pub const SCHEMA: store::Schema = store::Schema { owner: "corpus", steps: &[FIRST, FILES, FLAGS] };
 
 // `document.source` is where the record lies (an absolute path; an archive's path, `//` and the entry's name) and
 // is its identity; `document.path` is what people call it, unique in the corpus.
@@ -117,5 +117,19 @@ CREATE TABLE corpus_file (
     bytes INTEGER NOT NULL,
     created INTEGER NOT NULL,
     PRIMARY KEY (corpus, file)
+) STRICT, WITHOUT ROWID;
+";
+
+// `span_start` and `span_stop` are bytes of the stored text. A program that does not know the table leaves it alone; what it
+// adds has no flags until it is gathered again.
+const FLAGS: &str = "-- expand
+CREATE TABLE document_flag (
+    revision INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    span_start INTEGER NOT NULL,
+    span_stop INTEGER NOT NULL,
+    PRIMARY KEY (revision, number)
 ) STRICT, WITHOUT ROWID;
 ";

@@ -8,7 +8,7 @@ use store::{StoreError, Write};
 use crate::corpora::{hex, to_json};
 use crate::extract::EXTRACTOR;
 use crate::passage::PassageSpan;
-use crate::{AddError, Kind, Warning};
+use crate::{AddError, Flag, Kind, Warning};
 
 /// A record that was read, packed for the disk.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ pub(crate) struct Gathered {
     pub outline: Vec<u8>,
     pub passages: Vec<PassageSpan>,
     pub warnings: Vec<Warning>,
+    pub flags: Vec<Flag>,
 }
 
 /// A new content of a document, or a new document.
@@ -79,6 +80,7 @@ pub(crate) async fn write_batch(
     let mut closed = Vec::new();
     let mut passages = Vec::new();
     let mut warnings = Vec::new();
+    let mut flags = Vec::new();
     for new in batch {
         if let Some(old) = new.replaces {
             counters.change += 1;
@@ -98,6 +100,9 @@ pub(crate) async fn write_batch(
         for (number, warning) in new.gathered.warnings.iter().enumerate() {
             warnings.push((revision, number, warning.kind, warning.detail.as_str()));
         }
+        for (number, flag) in new.gathered.flags.iter().enumerate() {
+            flags.push((revision, number, flag.kind, flag.rule.as_str(), flag.span.start, flag.span.end));
+        }
         insert(write, corpus, new, revision, counters.change, first, version, &now).await?;
     }
     close(write, version, &closed).await?;
@@ -113,6 +118,13 @@ pub(crate) async fn write_batch(
          SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?)",
     )
     .bind(to_json(&warnings)?)
+    .execute(&mut **write)
+    .await?;
+    sqlx::query(
+        "INSERT INTO document_flag (revision, number, kind, rule, span_start, span_stop)
+         SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 FROM json_each(?)",
+    )
+    .bind(to_json(&flags)?)
     .execute(&mut **write)
     .await?;
     counters.write(write).await?;
@@ -325,6 +337,7 @@ pub(crate) async fn forget_corpus(write: &mut Write, corpus: CorpusId) -> Result
     for statement in [
         "DELETE FROM document_text WHERE revision IN (SELECT number FROM revision WHERE corpus = ?)",
         "DELETE FROM document_warning WHERE revision IN (SELECT number FROM revision WHERE corpus = ?)",
+        "DELETE FROM document_flag WHERE revision IN (SELECT number FROM revision WHERE corpus = ?)",
         "DELETE FROM passage WHERE revision IN (SELECT number FROM revision WHERE corpus = ?)",
         "DELETE FROM corpus WHERE id = ?",
     ] {

@@ -236,7 +236,7 @@ pub const POLICY: &str = "policy";
 fn guard(settings: &Settings) -> anyhow::Result<guard::Guard> {
     let dir = settings.data.join(POLICY);
     let policies = guard::policy::Policies::load(&dir).map_err(|problems| mistakes(&problems))?;
-    Ok(guard::Guard::new(policies, settings.engine.country))
+    Ok(guard::Guard::new(policies, settings.engine.country).leading_to(settings.answers.hosts.clone()))
 }
 
 /// Takes changed policies when their folder changes. With a mistake in them the ones from before stay.

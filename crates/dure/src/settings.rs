@@ -29,6 +29,7 @@ pub struct Settings {
     pub metrics: Metrics,
     pub otel: Otel,
     pub history: History,
+    pub answers: Answers,
     pub ledger: Ledger,
     pub log: Log,
     /// Models that other servers serve.
@@ -57,6 +58,28 @@ pub struct Server {
     pub connections_per_peer_max: usize,
     pub drain_s: u64,
     pub console_dir: String,
+}
+
+/// Where contained answers may lead.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "AnswersWritten")]
+pub struct Answers {
+    pub hosts: guard::contain::Hosts,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AnswersWritten {
+    link_hosts: Vec<String>,
+    image_hosts: Vec<String>,
+}
+
+impl TryFrom<AnswersWritten> for Answers {
+    type Error = guard::contain::HostError;
+
+    fn try_from(written: AnswersWritten) -> Result<Self, Self::Error> {
+        Ok(Self { hosts: guard::contain::Hosts::new(&written.link_hosts, &written.image_hosts)? })
+    }
 }
 
 /// TLS, where one of the files is named. What is not absolute lies in the data folder.
@@ -397,6 +420,20 @@ mod tests {
     fn what_is_laid_over_a_wrong_value_does_not_hide_it() {
         let error = read(Some("[server]\nlisten = \"nowhere\""), &[("DURE_SERVER_LISTEN", "127.0.0.1:2")]).unwrap_err();
         assert_eq!(error.to_string().matches("server.listen").count(), 1, "{error}");
+    }
+
+    #[test]
+    fn a_host_that_is_none_is_named_before_anything_starts() {
+        let hosts = |text| read(Some(text), &[]).unwrap().answers.hosts;
+        assert_ne!(hosts("[answers]\nlink_hosts = [\"www.city.example\", \"*.law.example\"]"), Default::default());
+        assert_eq!(hosts(""), Default::default());
+        let text = "[answers]\nlink_hosts = [\"https://www.city.example\"]\nimage_hosts = [\"*\"]";
+        let error = read(Some(text), &[]).unwrap_err().to_string();
+        for part in
+            ["answers.link_hosts", "`https://www.city.example` is no host", "answers.image_hosts", "`*` is no host"]
+        {
+            assert!(error.contains(part), "{part} in {error}");
+        }
     }
 
     #[test]

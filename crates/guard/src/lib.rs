@@ -5,6 +5,7 @@
 
 mod approval;
 mod approvals;
+pub mod contain;
 mod declassify;
 pub mod mask;
 mod permit;

@@ -27,7 +27,7 @@ pub use cases::{Case, CaseResult, Cases, Expected, test};
 pub use check::{Changes, Closed, Report, check, compare};
 pub use decision::{Answer, Decision};
 pub use explain::{Explanation, Near, Voice};
-pub use obligations::{Marking, Notice, Obligations};
+pub use obligations::{Containing, Marking, Notice, Obligations};
 pub use policies::{Bounds, Policies, SCHEMA};
 pub(crate) use question::word;
 pub use question::{Act, CorpusFacts, Kind, Question, Who};

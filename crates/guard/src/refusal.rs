@@ -85,6 +85,9 @@ pub enum Refusal {
         /// Where the text was to go.
         engine: String,
     },
+    /// The links and images of an answer could not be made inert, so it goes no further.
+    #[error("the links and images of this answer could not be made inert, so it ends here")]
+    Uncontained,
     /// A person must approve first.
     #[error("somebody of `{group}` must approve this first")]
     ApprovalFirst {
@@ -128,6 +131,7 @@ impl Refusal {
             Refusal::NoPolicy => "이를 허용하는 정책이 없습니다".to_owned(),
             Refusal::Undecided => "정책이 판단하지 못하여 거절합니다".to_owned(),
             Refusal::MaskFirst { engine } => format!("개인정보를 가린 뒤에 `{engine}`에 보낼 수 있습니다"),
+            Refusal::Uncontained => "답의 링크와 그림을 막을 수 없어 여기서 끝냅니다".to_owned(),
             Refusal::ApprovalFirst { group } => format!("먼저 `{group}`의 승인이 필요합니다"),
             Refusal::Approval { reason } => format!("이 승인은 쓸 수 없습니다: {reason}"),
             Refusal::Declassification { reason } => format!("등급을 낮출 수 없습니다: {reason}"),
@@ -152,6 +156,7 @@ impl Refusal {
             Self::NoPolicy => "no_policy",
             Self::Undecided => "undecided",
             Self::MaskFirst { .. } => "mask_first",
+            Self::Uncontained => "uncontained",
             Self::ApprovalFirst { .. } | Self::Approval { .. } => "approval",
             Self::Declassification { .. } => "declassification",
         }

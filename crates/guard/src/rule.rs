@@ -11,6 +11,7 @@ use base::{Class, ContentHash, Country, Label, Principal, Purpose, TenantId};
 use jiff::Timestamp;
 
 use crate::approvals::Known;
+use crate::contain::{Container, Hosts};
 use crate::mask::{Maskers, Packs};
 use crate::permit::{Outlet, administers, reads_corpus};
 use crate::policy::{Act, CorpusFacts, Decision, Obligations, Policies, Problem, Question, Who};
@@ -26,6 +27,8 @@ pub struct Guard {
     /// The approvals that were given.
     known: Known,
     home: Country,
+    /// Where contained answers may lead.
+    hosts: Arc<Hosts>,
 }
 
 impl Default for Guard {
@@ -46,7 +49,20 @@ impl Guard {
             problems: Arc::default(),
             known: Known::default(),
             home,
+            hosts: Arc::default(),
         }
+    }
+
+    /// The same guard, where contained answers may lead to these hosts.
+    #[must_use]
+    pub fn leading_to(mut self, hosts: Hosts) -> Self {
+        self.hosts = Arc::new(hosts);
+        self
+    }
+
+    /// What makes the links and images of one answer inert, where a permit asks for it.
+    pub fn container(&self) -> Container {
+        Container::new(Arc::clone(&self.hosts))
     }
 
     /// What masks personal data where a permit asks for it.

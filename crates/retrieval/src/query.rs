@@ -87,6 +87,8 @@ pub struct Hit {
     pub meaning_rank: Option<u32>,
     /// The cosine of its vector and the question's, where meaning was asked for and its vector is made.
     pub meaning_score: Option<f32>,
+    /// What a person should look at in the passage: places that speak to a model, or that a reader does not see.
+    pub flags: Vec<corpus::Flag>,
 }
 
 /// The answer to a query.

@@ -408,6 +408,10 @@ impl Search {
     async fn hits(&self, permit: &SearchPermit, ranked: &[Ranked]) -> Result<Vec<Hit>, SearchError> {
         let ids: Vec<PassageId> = ranked.iter().map(|ranked| PassageId(ranked.passage)).collect();
         let rows = self.shared.corpora.passages(&ids).await?;
+        let mut revisions: Vec<i64> = rows.iter().map(|row| row.revision).collect();
+        revisions.sort_unstable();
+        revisions.dedup();
+        let flags = self.shared.corpora.flags_of(&revisions).await?;
         let mut rows = rows.into_iter().peekable();
         let mut hits = Vec::with_capacity(ranked.len());
         self.catalogue(|catalogue| {
@@ -435,6 +439,9 @@ impl Search {
                     words_score: ranked.words_score,
                     meaning_rank: ranked.meaning_rank,
                     meaning_score: ranked.meaning_score,
+                    flags: flags.get(&row.revision).map_or(Vec::new(), |flags| {
+                        flags.iter().filter(|flag| flag.touches(&row.span)).cloned().collect()
+                    }),
                 });
             }
         });

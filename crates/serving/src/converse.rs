@@ -67,9 +67,9 @@ impl Serving {
         }
         opening.made_of.extend(&earlier.made_of);
         let earlier = earlier.put_before(&mut call.messages);
-        let made = self
-            .say(&Party::of(1), principal, Said { call, earlier, label: opening.label.clone(), records: None })
-            .await?;
+        let from_records = !opening.made_of.is_empty();
+        let said = Said { call, earlier, label: opening.label.clone(), records: None, from_records };
+        let made = self.say(&Party::of(1), principal, said).await?;
         opening.label = made.label;
         opening.made_of.extend(&made.made_of);
         let turn = self.history.begin(principal, &opening).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use base::{Label, Principal, Residency};
 use engine::{EmbedKind, EmbedRequest, Priority};
+use guard::policy::Obligations;
 use guard::{CorpusTerms, Flow};
 use retrieval::{Hit, Query};
 
@@ -14,6 +15,8 @@ use crate::{ChatError, Serving};
 pub(crate) struct Evidence {
     pub weighed: Weighed,
     pub terms: Vec<CorpusTerms>,
+    /// What the policies ask for where it is searched.
+    pub obligations: Obligations,
 }
 
 impl Serving {
@@ -45,7 +48,7 @@ impl Serving {
         let label = self.label(principal, &terms, weighed.hits.iter());
         self.compare_meaning(principal, &mut weighed, &query.text, &label).await;
         weighed.rank(&question);
-        Ok(Evidence { weighed, terms })
+        Ok(Evidence { weighed, terms, obligations: permit.obligations().clone() })
     }
 
     /// Compares the meaning of the best sentences with the question's. Without an embedder, with one whose cosines

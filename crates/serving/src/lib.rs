@@ -7,6 +7,7 @@
 
 mod answer;
 mod call;
+mod contained;
 mod converse;
 mod engines;
 mod error;

@@ -37,7 +37,9 @@ impl Serving {
         if let Some(based) = &basis.label {
             label = label.join(based);
         }
-        let made = self.say(&Party::of(1), principal, Said { call, earlier: droppable, label, records }).await?;
+        let from_records = !basis.made_of.is_empty();
+        let said = Said { call, earlier: droppable, label, records, from_records };
+        let made = self.say(&Party::of(1), principal, said).await?;
         basis.join(&made.label, &made.made_of);
         Ok(made.stream)
     }

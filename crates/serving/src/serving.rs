@@ -19,6 +19,7 @@ use tenancy::Tenancy;
 
 use crate::answer::{Cited, Writer, choose, extract};
 use crate::call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall};
+use crate::contained::Contained;
 use crate::evidence::Evidence;
 use crate::history::MadeOf;
 use crate::meter::Meter;
@@ -205,7 +206,8 @@ impl Serving {
     }
 
     async fn chat_in(&self, party: &Party, principal: &Principal, call: ChatCall) -> Result<ReplyStream, ChatError> {
-        let said = Said { call, earlier: 0..0, label: self.input_label(principal), records: None };
+        let label = self.input_label(principal);
+        let said = Said { call, earlier: 0..0, label, records: None, from_records: false };
         Ok(self.say(party, principal, said).await?.stream)
     }
 
@@ -406,7 +408,8 @@ impl Serving {
         target: Target,
         said: Said,
     ) -> Result<Made, ChatError> {
-        let Said { call, mut earlier, label, .. } = said;
+        let Said { call, mut earlier, label, from_records, .. } = said;
+        let foreign = from_records || call.messages.iter().any(|message| message.role == Role::Tool);
         let Target { name, route, models, instructions, temperature, .. } = target;
         let Some(models) = models else { return Err(ChatError::ModelNotFound { model: name }) };
         let mut messages: Vec<Message> = Vec::with_capacity(call.messages.len() + 1);
@@ -428,7 +431,8 @@ impl Serving {
         let asked = || asked_in_chat(&request, &earlier, wanted, last_said(&request.messages));
         let mut ways = self.ways((flow, principal, &label), (&name, &route, &models), asked)?;
         loop {
-            let way = ways.next().await?;
+            let mut way = ways.next().await?;
+            way.contain = way.permit.obligations().contains(foreign);
             let engine = way.served.used();
             let asked = (request.clone(), earlier.clone(), wanted);
             match self.plain_by(party, principal, way, asked, ways.more()).await {
@@ -456,7 +460,8 @@ impl Serving {
         let prompt = way.fit(&mut request, earlier, wanted).await?;
         let room = room(&way.served, prompt)?;
         request.shorten(|request| request.tokens_max = wanted.min(room));
-        self.start(principal, way, turn, (request, prompt), Ending::chat().marked(line), more).await
+        let ending = Ending::chat().marked(line).contained(self.contained(&way));
+        self.start(principal, way, turn, (request, prompt), ending, more).await
     }
 
     async fn cited(
@@ -469,7 +474,8 @@ impl Serving {
     ) -> Result<Made, ChatError> {
         let turn = self.turns.take(principal, SEARCH, SEARCHES_AT_ONCE, 1).await?;
         let Target { corpora, route, .. } = &ask.target;
-        let Evidence { weighed, terms } = self.evidence(Some(flow), principal, corpora, &ask.question, route).await?;
+        let Evidence { weighed, terms, obligations } =
+            self.evidence(Some(flow), principal, corpora, &ask.question, route).await?;
         drop(turn);
         let chosen = choose(&weighed, ask.target.passages_max as usize);
         let mut cited = Cited::of(&weighed, &chosen);
@@ -483,13 +489,16 @@ impl Serving {
             receipt.label = Some(label.clone());
         });
         let made = |stream| Made { stream, label: label.clone(), made_of };
+        let contained = obligations.contains(true);
         if weighed.hits.is_empty() || weighed.chance < self.config.abstain_below {
-            return Ok(made(stream::silent(&ask.question, cited.sources(), flow)));
+            let contained = contained.then(|| Contained::new(self.parts.guard.container(), flow));
+            return Ok(made(stream::silent(&ask.question, cited.sources(), flow, contained)));
         }
         let quotes = extract(&weighed, &cited, &chosen);
         let models = match (ask.target.mode, &ask.target.models) {
             (AnswerMode::Extractive, _) | (AnswerMode::Both, None) => {
-                return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes, flow)));
+                let contained = contained.then(|| Contained::new(self.parts.guard.container(), flow));
+                return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes, flow, contained)));
             }
             (_, Some(models)) => models,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.name }),
@@ -498,7 +507,8 @@ impl Serving {
         let asked = || asked_of_records(&ask, &cited, self.config.answer_tokens);
         let mut ways = self.ways((flow, principal, &label), called, asked)?;
         loop {
-            let way = ways.next().await?;
+            let mut way = ways.next().await?;
+            way.contain = contained || way.permit.obligations().contains(true);
             let engine = way.served.used();
             let own = if ways.more() { cited.clone() } else { mem::take(&mut cited) };
             match self.cited_by(party, principal, way, (&ask, own, quotes.clone()), ways.more()).await {
@@ -529,8 +539,16 @@ impl Serving {
             quotes.into_iter().filter(|quote| quote.number <= cited.len()).collect(),
             ask.target.mode,
         )
-        .marked(way.visible_mark(&ask.question));
+        .marked(way.visible_mark(&ask.question))
+        .contained(self.contained(&way));
         self.start(principal, way, turn, prompt, ending, more).await
+    }
+
+    /// What contains the answer on a way, where that is asked for.
+    fn contained(&self, way: &Way) -> Option<Contained> {
+        // An engine that was asked before this one may have been asked otherwise.
+        way.flow.note(|receipt| receipt.made_inert = None);
+        way.contain.then(|| Contained::new(self.parts.guard.container(), &way.flow))
     }
 
     /// Waits for the principal's turn at an engine.

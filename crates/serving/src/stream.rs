@@ -11,6 +11,7 @@ use guard::{Flow, Outcome};
 use crate::answer::Writer;
 use crate::answer::language::Language;
 use crate::answer::marks_disarmed;
+use crate::contained::Contained;
 use crate::meter::Meter;
 use crate::reply::Stamp;
 use crate::{AnswerKind, AnswerMode, ChatError, Citation, Done, Finish, ReplyEvent, ReplyStream, Source};
@@ -21,6 +22,7 @@ pub(crate) struct Ending {
     cited: Option<CitedEnding>,
     /// The line that marks a model's text as one, where a policy wants readers to see it.
     mark: Option<&'static str>,
+    contained: Option<Contained>,
 }
 
 struct CitedEnding {
@@ -33,12 +35,18 @@ struct CitedEnding {
 impl Ending {
     /// A chat's text goes out as it is.
     pub fn chat() -> Self {
-        Self { ready: VecDeque::new(), cited: None, mark: None }
+        Self { ready: VecDeque::new(), cited: None, mark: None, contained: None }
     }
 
     /// The same, marked as a model's.
     pub fn marked(mut self, line: Option<&'static str>) -> Self {
         self.mark = line;
+        self
+    }
+
+    /// The same, with links and images made inert.
+    pub fn contained(mut self, contained: Option<Contained>) -> Self {
+        self.contained = contained;
         self
     }
 
@@ -55,7 +63,7 @@ impl Ending {
             ready.push_back(ReplyEvent::Extract(quotes.clone()));
         }
         let cited = Some(CitedEnding { writer, language: Language::of(question), quotes, mode });
-        Self { ready, cited, mark: None }
+        Self { ready, cited, mark: None, contained: None }
     }
 }
 
@@ -65,40 +73,50 @@ pub(crate) fn mark(asked: &str) -> &'static str {
 }
 
 /// The records do not say: the nearest passages and the sentence that says so.
-pub(crate) fn silent(question: &str, sources: Vec<Source>, flow: &Flow) -> ReplyStream {
+pub(crate) fn silent(question: &str, sources: Vec<Source>, flow: &Flow, contained: Option<Contained>) -> ReplyStream {
     let mut ready = VecDeque::from([ReplyEvent::Sources(sources)]);
     ready.push_back(ReplyEvent::Text(Language::of(question).words().silent.to_owned()));
     ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Abstained));
-    finished(ready, flow)
+    finished(ready, flow, contained)
 }
 
 /// The records' own sentences.
-pub(crate) fn extractive(question: &str, sources: Vec<Source>, quotes: Vec<Citation>, flow: &Flow) -> ReplyStream {
+pub(crate) fn extractive(
+    question: &str,
+    sources: Vec<Source>,
+    quotes: Vec<Citation>,
+    flow: &Flow,
+    contained: Option<Contained>,
+) -> ReplyStream {
     if quotes.is_empty() {
-        return silent(question, sources, flow);
+        return silent(question, sources, flow, contained);
     }
     let mut ready = VecDeque::from([ReplyEvent::Sources(sources), ReplyEvent::Extract(quotes.clone())]);
     quote(quotes, &mut ready);
     ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Extractive));
-    finished(ready, flow)
+    finished(ready, flow, contained)
 }
 
 /// What an engine writes.
 pub(crate) fn written(events: EventStream, meter: Meter, ending: Ending, stamp: Stamp) -> ReplyStream {
-    let Ending { ready, cited, mark } = ending;
-    Reply { ready, cited, mark, events: Some(events), meter: Some(meter) }.stream(stamp)
+    let Ending { ready, cited, mark, contained } = ending;
+    Reply { ready, outgoing: VecDeque::new(), cited, mark, contained, events: Some(events), meter: Some(meter) }
+        .stream(stamp)
 }
 
-fn finished(ready: VecDeque<ReplyEvent>, flow: &Flow) -> ReplyStream {
+fn finished(ready: VecDeque<ReplyEvent>, flow: &Flow, contained: Option<Contained>) -> ReplyStream {
     let meter = Some(Meter::free(flow.clone()));
     let stamp = Stamp::of(flow, &Obligations::default());
-    Reply { ready, cited: None, mark: None, events: None, meter }.stream(stamp)
+    Reply { ready, outgoing: VecDeque::new(), cited: None, mark: None, contained, events: None, meter }.stream(stamp)
 }
 
 struct Reply {
     ready: VecDeque<ReplyEvent>,
+    /// What was ready and is contained, if it is to be.
+    outgoing: VecDeque<ReplyEvent>,
     cited: Option<CitedEnding>,
     mark: Option<&'static str>,
+    contained: Option<Contained>,
     /// Before the meter, so that the engine has stopped when the quota is settled.
     events: Option<EventStream>,
     meter: Option<Meter>,
@@ -112,8 +130,19 @@ impl Reply {
 
     async fn next(&mut self) -> Option<Result<ReplyEvent, ChatError>> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
+            if let Some(event) = self.outgoing.pop_front() {
                 return Some(self.out(event).await);
+            }
+            if let Some(event) = self.ready.pop_front() {
+                match &mut self.contained {
+                    None => self.outgoing.push_back(event),
+                    Some(contained) => {
+                        if let Err(refusal) = contained.take(event, &mut self.outgoing) {
+                            return Some(Err(self.failed(refusal.into())));
+                        }
+                    }
+                }
+                continue;
             }
             let (events, meter) = (self.events.as_mut()?, self.meter.as_mut()?);
             match events.next().await {
@@ -121,14 +150,14 @@ impl Reply {
                     meter.wrote();
                     match &mut self.cited {
                         Some(cited) => cited.writer.push(&text, &mut self.ready),
-                        None => return Some(self.out(ReplyEvent::Text(text)).await),
+                        None => self.ready.push_back(ReplyEvent::Text(text)),
                     }
                 }
                 Some(Ok(Event::ToolCall(part))) => {
                     meter.wrote();
-                    return Some(Ok(ReplyEvent::ToolCall(part)));
+                    self.ready.push_back(ReplyEvent::ToolCall(part));
                 }
-                Some(Ok(Event::Tokens(tokens))) => return Some(Ok(ReplyEvent::Tokens(tokens))),
+                Some(Ok(Event::Tokens(tokens))) => self.ready.push_back(ReplyEvent::Tokens(tokens)),
                 Some(Ok(Event::Done { finish, usage })) => {
                     self.events = None;
                     // Settled before the client learns of the end, so that what it sees next counts this.
@@ -178,6 +207,8 @@ impl Reply {
 
     fn failed(&mut self, error: ChatError) -> ChatError {
         self.events = None;
+        self.ready.clear();
+        self.outgoing.clear();
         if let Some(meter) = self.meter.take() {
             // The error stands, whether or not it could be recorded.
             let _ = meter.close(error.outcome());

@@ -49,6 +49,8 @@ pub(crate) struct Said {
     pub label: Label,
     /// Records that the call itself names, where its model has none of its own.
     pub records: Option<Records>,
+    /// Whether answers from records are a part of what was said before.
+    pub from_records: bool,
 }
 
 /// A reply, and what it is made of.
@@ -66,6 +68,8 @@ pub(crate) struct Way {
     pub flow: Flow,
     /// What was hidden on it.
     pub hidden: Hidden,
+    /// Whether the links and images of what comes back are made inert.
+    pub contain: bool,
 }
 
 /// Every text of a request that somebody wrote.
@@ -85,7 +89,7 @@ fn each_text(request: &mut ChatRequest, hiding: &mut Hiding<'_>) -> Result<(), M
 impl Way {
     pub fn new(served: ServedEngine, permit: EgressPermit, flow: &Flow) -> Self {
         let label = permit.label().clone();
-        Self { served, permit, label, flow: flow.clone(), hidden: Hidden::default() }
+        Self { served, permit, label, flow: flow.clone(), hidden: Hidden::default(), contain: false }
     }
 
     /// The line that the policies want under what is written to `asked`.

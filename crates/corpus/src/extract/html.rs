@@ -6,14 +6,18 @@
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE};
 
-use super::markup::{behind_raw, find_end, is_hidden, reference, tag, unescape};
+use super::markup::{Hiding, behind_raw, find_end, hiding, reference, tag, unescape};
 use super::writer::Writer;
 use super::{Extracted, Limits, Warning, WarningKind, short};
+use crate::flags::Unseen;
 
 /// Bytes of the head in which a page may name its encoding (the HTML standard asks for 1,024).
 const HEAD: usize = 4_096;
 /// Open elements that an end tag looks through.
 const LOOK_BACK: usize = 64;
+/// Bytes of words that are not seen that are looked at, of one element, and elements of one page.
+const UNSEEN_BYTES_MAX: usize = 4_096;
+const UNSEEN_MAX: usize = 100;
 /// Nesting of lists that is numbered.
 const LISTS_MAX: usize = 16;
 
@@ -87,6 +91,8 @@ pub(super) fn extract(text: &str, limits: &Limits, warnings: &mut Vec<Warning>) 
 struct Open<'a> {
     name: &'a str,
     hidden: bool,
+    /// Where its white words begin.
+    white: Option<usize>,
 }
 
 struct Page<'a> {
@@ -108,6 +114,9 @@ struct Page<'a> {
     lists: Vec<Option<u32>>,
     preformatted: usize,
     title: Option<String>,
+    /// The words that the outermost hidden element has.
+    unseen: Option<Unseen>,
+    all_unseen: Vec<Unseen>,
 }
 
 impl<'a> Page<'a> {
@@ -126,11 +135,17 @@ impl<'a> Page<'a> {
             lists: Vec::new(),
             preformatted: 0,
             title: None,
+            unseen: None,
+            all_unseen: Vec::new(),
         }
     }
 
     fn text(&mut self, text: &str) {
         if self.hidden > 0 || self.beyond > 0 || text.is_empty() {
+            if let Some(unseen) = &mut self.unseen {
+                let room = UNSEEN_BYTES_MAX.saturating_sub(unseen.words.len());
+                unseen.words.push_str(&text[..text.floor_char_boundary(room)]);
+            }
             return;
         }
         let mut rest = text;
@@ -214,11 +229,27 @@ impl<'a> Page<'a> {
             self.too_deep = true;
             return after;
         }
-        let hidden = LEFT_OUT.contains(&name) || is_hidden(attributes);
+        let hides = hiding(attributes);
+        let hidden = LEFT_OUT.contains(&name) || matches!(hides, Hiding::Hidden | Hiding::NoSize);
         self.begin(name);
+        let place = self.place();
+        if hidden && self.hidden == 0 {
+            let (how, always) = match hides {
+                Hiding::NoSize => ("letters without size", true),
+                _ => ("hidden element", false),
+            };
+            self.unseen = Some(Unseen { how, words: String::new(), span: place..place, always });
+        }
         self.hidden += usize::from(hidden);
-        self.open.push(Open { name: written, hidden });
+        let white = (hides == Hiding::White && self.hidden == 0).then_some(place);
+        self.open.push(Open { name: written, hidden, white });
         after
+    }
+
+    /// About where in the text we are.
+    fn place(&self) -> usize {
+        let row = self.row.iter().flatten().map(|cell| cell.len() + 3).sum::<usize>();
+        self.writer.extracted.text.len() + row + self.line.len()
     }
 
     /// What the beginning of an element means for lines.
@@ -281,8 +312,19 @@ impl<'a> Page<'a> {
         let Some(closed) = self.open.pop() else { return };
         let was_hidden = self.hidden > 0;
         self.hidden -= usize::from(closed.hidden);
+        if self.hidden == 0
+            && let Some(unseen) = self.unseen.take()
+        {
+            self.found(unseen);
+        }
         if was_hidden {
             return;
+        }
+        if let Some(start) = closed.white {
+            let span = start..self.place();
+            if !span.is_empty() && self.all_unseen.len() < UNSEEN_MAX {
+                self.all_unseen.push(Unseen { how: "white letters", words: String::new(), span, always: true });
+            }
         }
         match &*closed.name.to_ascii_lowercase() {
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.end_heading(),
@@ -356,7 +398,16 @@ impl<'a> Page<'a> {
         }
     }
 
+    fn found(&mut self, unseen: Unseen) {
+        if !unseen.words.trim().is_empty() && self.all_unseen.len() < UNSEEN_MAX {
+            self.all_unseen.push(unseen);
+        }
+    }
+
     fn finish(mut self, warnings: &mut Vec<Warning>) -> Extracted {
+        if let Some(unseen) = self.unseen.take() {
+            self.found(unseen);
+        }
         self.end_heading();
         self.end_row();
         self.flush();
@@ -367,6 +418,7 @@ impl<'a> Page<'a> {
         let mut extracted = self.writer.finish(warnings);
         let first = extracted.headings.iter().find(|heading| heading.level == 1).map(|heading| heading.title.clone());
         extracted.title = first.or(self.title);
+        extracted.unseen = self.all_unseen;
         extracted
     }
 }

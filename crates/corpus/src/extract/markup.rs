@@ -27,10 +27,24 @@ pub(super) fn tag(text: &str) -> (&str, &str, &str) {
     (&text[..name], "", "")
 }
 
-/// Whether a reader of the page does not see the element.
-pub(super) fn is_hidden(attributes: &str) -> bool {
+/// How an element's words are kept from the reader of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hiding {
+    /// They are there.
+    Not,
+    /// The page does not show them now: menus, and what opens when somebody asks.
+    Hidden,
+    /// They have no size, which nothing needs that somebody is to read.
+    NoSize,
+    /// They are white, on what is white as far as the element says.
+    White,
+}
+
+/// How a reader of the page sees the element.
+pub(super) fn hiding(attributes: &str) -> Hiding {
+    let mut white = Hiding::Not;
     if attributes.is_empty() {
-        return false;
+        return white;
     }
     let mut rest = attributes;
     while let Some(start) = rest.find(|letter: char| !letter.is_ascii_whitespace() && letter != '/') {
@@ -49,23 +63,37 @@ pub(super) fn is_hidden(attributes: &str) -> bool {
         } else if name_end == 0 {
             rest = &rest[1.min(rest.len())..];
         }
-        let hides = name.eq_ignore_ascii_case("hidden")
+        if name.eq_ignore_ascii_case("hidden")
             || name.eq_ignore_ascii_case("aria-hidden") && value.eq_ignore_ascii_case("true")
-            || name.eq_ignore_ascii_case("style") && style_hides(value);
-        if hides {
-            return true;
+        {
+            return Hiding::Hidden;
+        }
+        if name.eq_ignore_ascii_case("style") {
+            match style_hides(value) {
+                Hiding::Not => {}
+                Hiding::White => white = Hiding::White,
+                hides => return hides,
+            }
         }
     }
-    false
+    white
 }
 
-fn style_hides(style: &str) -> bool {
-    style.split(';').any(|rule| {
+fn style_hides(style: &str) -> Hiding {
+    let (mut white, mut painted) = (false, false);
+    for rule in style.split(';') {
         let rule: String = rule.chars().filter(|letter| !letter.is_whitespace()).take(64).collect();
         let rule = rule.to_ascii_lowercase();
-        let rule = rule.trim_end_matches("!important");
-        matches!(rule, "display:none" | "visibility:hidden" | "font-size:0" | "font-size:0px" | "opacity:0")
-    })
+        match rule.trim_end_matches("!important") {
+            "display:none" | "visibility:hidden" | "opacity:0" => return Hiding::Hidden,
+            "font-size:0" | "font-size:0px" | "font-size:0pt" | "font-size:0em" | "font-size:0rem" | "font-size:0%" => {
+                return Hiding::NoSize;
+            }
+            "color:white" | "color:#fff" | "color:#ffffff" | "color:rgb(255,255,255)" => white = true,
+            rule => painted |= rule.starts_with("background"),
+        }
+    }
+    if white && !painted { Hiding::White } else { Hiding::Not }
 }
 
 /// Where the end tag of `name` begins.

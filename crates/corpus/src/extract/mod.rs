@@ -18,8 +18,10 @@ use std::ops::Range;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::flags::{Unseen, has_unseen, unseen};
+
 /// Goes up when extraction or splitting changes, so that the next `add` reads every record anew.
-pub const EXTRACTOR: u32 = 1;
+pub const EXTRACTOR: u32 = 2;
 
 const TITLE_MAX: usize = 200;
 
@@ -68,6 +70,8 @@ pub struct Extracted {
     pub breaks: Vec<usize>,
     /// The date that the record bears.
     pub dated: Option<Date>,
+    /// What its reader does not see.
+    pub(crate) unseen: Vec<Unseen>,
 }
 
 /// A heading of a document.
@@ -178,6 +182,8 @@ pub fn extract(bytes: &[u8], kind: Kind, limits: &Limits) -> Result<(Extracted, 
     let charset = if kind == Kind::Html { html::charset(bytes) } else { None };
     let text = decode::decode(bytes, charset, &mut warnings)?;
     let text = cut(text, limits.text_bytes_max, &mut warnings);
+    // Cleaning takes away what is not seen, so it is looked for before.
+    let raw = if has_unseen(&text) { Some(text.clone()) } else { None };
     let mut extracted = match kind {
         Kind::Markdown => markdown::extract(crate::clean::clean(text), limits),
         Kind::Text => plain::extract(crate::clean::clean(text), limits),
@@ -196,6 +202,9 @@ pub fn extract(bytes: &[u8], kind: Kind, limits: &Limits) -> Result<(Extracted, 
     }
     if extracted.text.trim().is_empty() {
         warnings.push(Warning::new(WarningKind::Empty, "no text"));
+    }
+    if let Some(raw) = raw {
+        extracted.unseen.extend(unseen(&raw, &extracted.text));
     }
     extracted.title = extracted.title.map(|title| short(&title)).filter(|title| !title.is_empty());
     extracted.dated = extracted.dated.or_else(|| crate::dated::in_head(&extracted.text));

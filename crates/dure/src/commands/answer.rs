@@ -141,6 +141,10 @@ fn show(found: &Value) {
             text(hit, "meaning_rank"),
             hit.get("score").and_then(Value::as_f64).map_or("-".to_owned(), |score| format!("{score:.3}")),
         ));
+        let flags = super::flags(hit);
+        if !flags.is_empty() {
+            print::out(&format!("    flagged: {flags}"));
+        }
     }
     let (searched, embedded) = (text(found, "searched"), text(found, "embedded"));
     print::out(&format!("{searched} passages searched, {embedded} of them by meaning"));

@@ -160,6 +160,16 @@ fn print_report(report: &Value) {
     for failure in report.get("failed").and_then(Value::as_array).into_iter().flatten() {
         print::out(&format!("  not read: {}: {}", text(failure, "path"), reason(failure)));
     }
+    let flags = count("flags_count");
+    if flags > 0 {
+        let documents = report.get("flagged").and_then(Value::as_array).map_or(0, Vec::len);
+        print::out(&format!(
+            "{flags} flags in {documents} documents: places that speak to a model, or that no reader sees"
+        ));
+    }
+    for flagged in report.get("flagged").and_then(Value::as_array).into_iter().flatten() {
+        print::out(&format!("  flagged: {}: {}", text(flagged, "path"), super::flags(flagged)));
+    }
     for warning in report.get("warnings").and_then(Value::as_array).into_iter().flatten() {
         print::out(&format!("  warning: {}: {}", text(warning, "path"), text(warning, "detail")));
     }
@@ -236,6 +246,7 @@ async fn documents(context: &Context<'_>, name: &str) -> anyhow::Result<()> {
         ("DATED", "dated"),
         ("PASSAGES", "passages"),
         ("WARNINGS", "warnings"),
+        ("FLAGS", "flags"),
     ];
     context.show(&all, |all| list(all, &columns));
     Ok(())
@@ -244,6 +255,10 @@ async fn documents(context: &Context<'_>, name: &str) -> anyhow::Result<()> {
 fn show(shown: &Value) {
     for (head, field) in [("path", "path"), ("title", "title"), ("class", "class"), ("dated", "dated"), ("id", "id")] {
         print::out(&format!("{head}: {}", text(shown, &format!("document/{field}"))));
+    }
+    for flag in shown.get("flags").and_then(Value::as_array).into_iter().flatten() {
+        let (start, end) = (text(flag, "span/start"), text(flag, "span/end"));
+        print::out(&format!("flagged: {} by {}, bytes {start} to {end}", text(flag, "kind"), text(flag, "rule")));
     }
     for warning in shown.get("warnings").and_then(Value::as_array).into_iter().flatten() {
         print::out(&format!("warning: {warning}"));

@@ -139,6 +139,16 @@ fn named(item: &Value) -> Option<&str> {
     item.as_str().or_else(|| item.get("model")?.as_str())
 }
 
+/// What kinds of flags something has, and how many of each.
+fn flags(value: &Value) -> String {
+    let mut counts = std::collections::BTreeMap::<String, usize>::new();
+    for flag in value.get("flags").and_then(Value::as_array).into_iter().flatten() {
+        *counts.entry(text(flag, "kind").replace('_', " ")).or_default() += 1;
+    }
+    let each: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    each.join(", ")
+}
+
 /// A list of values as a table: heads and the fields under them.
 fn list(values: &Value, columns: &[(&str, &str)]) {
     let mut rows = vec![columns.iter().map(|(head, _)| (*head).to_owned()).collect::<Vec<_>>()];

@@ -102,6 +102,8 @@ pub(crate) struct Shown {
     passages: Vec<Passage>,
     /// What extraction could not keep.
     warnings: Vec<Warning>,
+    /// What in it a person should look at: places that speak to a model, or that a reader does not see.
+    flags: Vec<corpus::Flag>,
 }
 
 /// A passage of a document's text.
@@ -168,6 +170,7 @@ pub(crate) async fn show(
         document: document.summary,
         text: document.text.to_string(),
         warnings: document.warnings,
+        flags: document.flags,
     }))
 }
 

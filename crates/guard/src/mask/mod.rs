@@ -10,7 +10,7 @@ mod find;
 mod hide;
 mod lexicon;
 mod name;
-mod normal;
+pub(crate) mod normal;
 mod number;
 mod pack;
 mod rules;

@@ -11,7 +11,7 @@ use unicode_normalization::char::{compose, decompose_compatible};
 
 /// A normalised text over one piece of source.
 #[derive(Debug, Default)]
-pub(super) struct Normal {
+pub(crate) struct Normal {
     text: String,
     starts: Vec<u32>,
     ends: Vec<u32>,
@@ -19,20 +19,20 @@ pub(super) struct Normal {
 
 /// A piece of source, borrowed where nothing had to be changed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     /// What the rules read.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
     map: Option<&'a Normal>,
 }
 
 impl<'a> View<'a> {
     /// A piece that is known to have nothing to normalise.
-    pub(super) fn plain(text: &'a str) -> Self {
+    pub(crate) fn plain(text: &'a str) -> Self {
         Self { text, map: None }
     }
 
     /// The span of the source for a span of the normalised text that is not empty.
-    pub(super) fn source(&self, span: Range<usize>) -> Range<usize> {
+    pub(crate) fn source(&self, span: Range<usize>) -> Range<usize> {
         match self.map {
             Some(map) => map.starts[span.start] as usize..map.ends[span.end - 1] as usize,
             None => span,
@@ -40,7 +40,7 @@ impl<'a> View<'a> {
     }
 
     /// The span of the normalised text that came from a span of the source that [`View::source`] gave.
-    pub(super) fn normalised(&self, span: &Range<usize>) -> Range<usize> {
+    pub(crate) fn normalised(&self, span: &Range<usize>) -> Range<usize> {
         let Some(map) = self.map else { return span.clone() };
         let start = map.starts.partition_point(|start| (*start as usize) < span.start);
         let end = map.ends.partition_point(|end| (*end as usize) <= span.end);
@@ -49,7 +49,7 @@ impl<'a> View<'a> {
 }
 
 /// Reads `source`, which is shorter than 4 GiB, into `room` where it has to be changed.
-pub(super) fn read<'a>(source: &'a str, room: &'a mut Normal) -> View<'a> {
+pub(crate) fn read<'a>(source: &'a str, room: &'a mut Normal) -> View<'a> {
     if !is_odd(source) {
         return View { text: source, map: None };
     }
@@ -58,7 +58,7 @@ pub(super) fn read<'a>(source: &'a str, room: &'a mut Normal) -> View<'a> {
 }
 
 /// Whether a text may have something to normalise. Cheap, and true too often rather than too seldom.
-pub(super) fn is_odd(source: &str) -> bool {
+pub(crate) fn is_odd(source: &str) -> bool {
     let bytes = source.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
@@ -232,7 +232,7 @@ const ZEROS: [u32; 65] = [
     0x16B50, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E950, 0x1FBF0,
 ];
 
-fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180E}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'
         | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::source::{Problem, Source};
-use super::{Answer, Marking, Policies, Question};
+use super::{Answer, Containing, Marking, Policies, Question};
 
 /// Cases in one folder, at most.
 const CASES_MAX: usize = 2_000;
@@ -41,6 +41,9 @@ pub struct Case {
     /// How the output is marked.
     #[serde(default)]
     pub label: Option<Marking>,
+    /// Of which answers links and images are made inert.
+    #[serde(default)]
+    pub contain: Option<Containing>,
     /// How long the record is kept.
     #[serde(default)]
     pub keep_years: Option<u16>,
@@ -130,6 +133,7 @@ fn try_one(policies: &Policies, file: &str, case: &Case) -> CaseResult {
         compare("mask", case.mask.as_ref(), &given.mask, &mut wrong);
         compare("approval", case.approval.as_ref(), &given.approval, &mut wrong);
         compare("label", case.label.map(Some).as_ref(), &given.label, &mut wrong);
+        compare("contain", case.contain.map(Some).as_ref(), &given.contain, &mut wrong);
         compare("keep_years", case.keep_years.map(Some).as_ref(), &given.keep_years, &mut wrong);
         compare("notice", case.notice.as_ref(), &!given.notices.is_empty(), &mut wrong);
     }

@@ -4,6 +4,8 @@
 use base::{CorpusId, Country, DocumentId, GroupId, KeyId, Name, PersonId, TenantId};
 use cedar_policy::{ActionConstraint, EntityUid, Policy};
 
+use super::Obligations;
+
 /// What is wrong with the ids of a policy, in plain words.
 pub(crate) fn ids(policy: &Policy) -> Vec<String> {
     policy.entity_literals().iter().filter_map(mistake).collect()
@@ -34,19 +36,23 @@ fn name(id: &str) -> Option<String> {
     }
 }
 
-/// Obligations that nothing could keep: hits of a search are not masked, and nobody approves a search.
-pub(crate) fn out_of_place(policy: &Policy, masks: bool, approval: bool) -> Option<&'static str> {
+/// Obligations that nothing could keep: hits of a search are not masked, nobody approves a search, and only a search and
+/// an engine are followed by an answer.
+pub(crate) fn out_of_place(policy: &Policy, obligations: &Obligations) -> Option<&'static str> {
     let actions: Vec<String> = match policy.action_constraint() {
         ActionConstraint::Any => Vec::new(),
         ActionConstraint::Eq(action) => vec![action.id().unescaped().to_owned()],
         ActionConstraint::In(actions) => actions.iter().map(|action| action.id().unescaped().to_owned()).collect(),
     };
     let all = |known: &[&str]| !actions.is_empty() && actions.iter().all(|action| known.contains(&action.as_str()));
-    if masks && !all(&["send", "use_tool", "export"]) {
+    if !obligations.mask.is_empty() && !all(&["send", "use_tool", "export"]) {
         return Some("`@mask` is for `send`, `use_tool` and `export`; say which in the policy's first line");
     }
-    if approval && !all(&["send", "use_tool", "export", "declassify"]) {
+    if !obligations.approval.is_empty() && !all(&["send", "use_tool", "export", "declassify"]) {
         return Some("`@approval` is for `send`, `use_tool`, `export` and `declassify`; say which in its first line");
+    }
+    if obligations.contain.is_some() && !all(&["search", "send"]) {
+        return Some("`@contain` is for `search` and `send`; say which in the policy's first line");
     }
     None
 }

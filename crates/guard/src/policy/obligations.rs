@@ -29,6 +29,9 @@ pub struct Obligations {
     /// How the output is marked as made by a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label: Option<Marking>,
+    /// Of which answers links and images are made inert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contain: Option<Containing>,
     /// Years that the record of it is kept, at least.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keep_years: Option<u16>,
@@ -63,7 +66,35 @@ impl fmt::Display for Marking {
     }
 }
 
+/// Of which answers links and images are made inert; the later is the stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Containing {
+    /// Of those for which a model read what others wrote: records, and tools' results.
+    Records,
+    /// Of all.
+    Always,
+}
+
+impl fmt::Display for Containing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Records => "records",
+            Self::Always => "always",
+        })
+    }
+}
+
 impl Obligations {
+    /// Whether answers are contained, `foreign` saying whether others' words are part of what they are made of.
+    pub fn contains(&self, foreign: bool) -> bool {
+        match self.contain {
+            Some(Containing::Always) => true,
+            Some(Containing::Records) => foreign,
+            None => false,
+        }
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -75,6 +106,7 @@ impl Obligations {
         self.approval.extend(other.approval.iter().cloned());
         self.notices.extend(other.notices.iter().cloned());
         self.label = self.label.max(other.label);
+        self.contain = self.contain.max(other.contain);
         self.keep_years = self.keep_years.max(other.keep_years);
     }
 
@@ -104,6 +136,13 @@ impl fmt::Display for Obligations {
             Some(Marking::Metadata) => parts.push("mark the output in its metadata".to_owned()),
             None => (),
         }
+        match self.contain {
+            Some(Containing::Always) => parts.push("make links and images of the answer inert".to_owned()),
+            Some(Containing::Records) => {
+                parts.push("make links and images inert in answers from records or tools".to_owned());
+            }
+            None => (),
+        }
         if let Some(years) = self.keep_years {
             parts.push(format!("keep the record {years} years"));
         }
@@ -130,7 +169,8 @@ pub(crate) fn annotations<'a>(
     let (mut read, mut mistakes) = (Annotations::default(), Vec::new());
     let (mut notice, mut reason) = ([None, None], [None, None]);
     for (key, value) in written {
-        let for_permits = matches!(key, "mask" | "approval" | "notice_ko" | "notice_en" | "label" | "keep_years");
+        let for_permits =
+            matches!(key, "mask" | "approval" | "notice_ko" | "notice_en" | "label" | "contain" | "keep_years");
         let for_forbids = matches!(key, "reason_ko" | "reason_en");
         let result = match key {
             _ if for_permits && !permits => Err("is an obligation, and a `forbid` asks for none".to_owned()),
@@ -140,12 +180,13 @@ pub(crate) fn annotations<'a>(
             "approval" => group(value).map(|value| read.obligations.approval = [value].into()),
             "keep_years" => years(value).map(|value| read.obligations.keep_years = Some(value)),
             "label" => marking(value).map(|value| read.obligations.label = Some(value)),
+            "contain" => containing(value).map(|value| read.obligations.contain = Some(value)),
             "notice_ko" => sentence(value).map(|value| notice[0] = Some(value)),
             "notice_en" => sentence(value).map(|value| notice[1] = Some(value)),
             "reason_ko" => sentence(value).map(|value| reason[0] = Some(value)),
             "reason_en" => sentence(value).map(|value| reason[1] = Some(value)),
             _ => Err("is not known; known are `@id`, `@mask`, `@approval`, `@notice_ko`, `@notice_en`, `@label`, \
-                     `@keep_years`, `@reason_ko`, `@reason_en`"
+                     `@contain`, `@keep_years`, `@reason_ko`, `@reason_en`"
                 .to_owned()),
         };
         if let Err(mistake) = result {
@@ -218,6 +259,14 @@ fn marking(value: &str) -> Result<Marking, String> {
     }
 }
 
+fn containing(value: &str) -> Result<Containing, String> {
+    match value {
+        "records" => Ok(Containing::Records),
+        "always" => Ok(Containing::Always),
+        _ => Err("is \"records\" or \"always\"".to_owned()),
+    }
+}
+
 fn sentence(value: &str) -> Result<String, String> {
     let value = value.trim();
     let fits = (1..=TEXT_CHARS_MAX).contains(&value.chars().count()) && is_plain(value);
@@ -244,13 +293,24 @@ mod tests {
     fn what_several_policies_ask_for_holds_together() {
         let ask = |written: &[(&str, &str)]| read(true, &[&[("id", "a")], written].concat()).unwrap().obligations;
         let mut joined = ask(&[("mask", "kr, general"), ("label", "metadata"), ("keep_years", "3")]);
-        let other = ask(&[("mask", "id"), ("label", "visible"), ("keep_years", "1"), ("approval", "보안")]);
+        let other = ask(&[
+            ("mask", "id"),
+            ("label", "visible"),
+            ("keep_years", "1"),
+            ("approval", "보안"),
+            ("contain", "records"),
+        ]);
+        let strict = ask(&[("contain", "always")]);
+        assert!(strict.contains(false) && other.contains(true) && !other.contains(false) && !joined.contains(true));
         joined.join(&other);
         assert_eq!(
             joined.to_string(),
-            "mask general, id, kr; approval by 보안; mark the output visibly; keep the record 3 years"
+            "mask general, id, kr; approval by 보안; mark the output visibly; \
+             make links and images inert in answers from records or tools; keep the record 3 years"
         );
-        assert!(joined.covers(&other) && !other.covers(&joined));
+        assert!(joined.covers(&other) && !other.covers(&joined) && !joined.covers(&strict));
+        joined.join(&strict);
+        assert!(joined.covers(&strict));
         assert!(other.covers(&Obligations::default()) && Obligations::default().is_empty());
     }
 
@@ -269,6 +329,9 @@ mod tests {
             (true, vec![("id", "a"), ("keep_years", "five")], "from 1 to 100"),
             (true, vec![("id", "a"), ("keep_years", "99999999999999999999")], "from 1 to 100"),
             (true, vec![("id", "a"), ("label", "hidden")], "\"visible\" or \"metadata\""),
+            (true, vec![("id", "a"), ("contain", "")], "\"records\" or \"always\""),
+            (true, vec![("id", "a"), ("contain", "Always")], "\"records\" or \"always\""),
+            (true, vec![("id", "a"), ("contains", "always")], "`@contains` is not known"),
             (true, vec![("id", "a"), ("approval", " ")], "names one group"),
             (true, vec![("id", "a"), ("notice_ko", "말")], "come together"),
             (true, vec![("id", "a"), ("notice_ko", &long), ("notice_en", "x")], "one line of 1 to 500"),
@@ -278,6 +341,7 @@ mod tests {
             (false, vec![("id", "a")], "says why"),
             (false, vec![("id", "a"), ("reason_en", "x")], "come together"),
             (false, vec![("id", "a"), ("reason_ko", "말"), ("reason_en", "x"), ("mask", "kr")], "asks for none"),
+            (false, vec![("id", "a"), ("reason_ko", "말"), ("reason_en", "x"), ("contain", "always")], "asks for none"),
         ] {
             let mistakes = read(permits, &written).unwrap_err();
             assert!(mistakes.iter().any(|mistake| mistake.contains(part)), "{written:?}: {mistakes:?}");

@@ -287,8 +287,7 @@ fn clause(source: &Source, piece: &Piece<'_>) -> Result<Clause, Vec<Problem>> {
     let said = annotations(permits, policy.annotations());
     let mut mistakes = lint::ids(&policy);
     if let Ok(said) = &said {
-        let (masks, approval) = (!said.obligations.mask.is_empty(), !said.obligations.approval.is_empty());
-        mistakes.extend(lint::out_of_place(&policy, masks, approval).map(str::to_owned));
+        mistakes.extend(lint::out_of_place(&policy, &said.obligations).map(str::to_owned));
     }
     match said {
         Ok(said) if mistakes.is_empty() => {

@@ -218,6 +218,9 @@ pub struct Receipt {
     /// How often each kind of personal data was masked.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub masked: BTreeMap<String, u32>,
+    /// How many links, images and tags of the answer were made inert; none where nothing obliged to look.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub made_inert: Option<u32>,
     /// Tokens that were used.
     pub usage: Usage,
     /// Commits to what was asked last: the SHA-256 of the salt's 16 bytes and the text.
@@ -252,6 +255,7 @@ impl Receipt {
             decided_by: Vec::new(),
             obligations: None,
             masked: BTreeMap::new(),
+            made_inert: None,
             usage: Usage::default(),
             question: None,
             answer: None,

@@ -199,6 +199,7 @@ mod tests {
             words_score: Some(1.0),
             meaning_rank: None,
             meaning_score: None,
+            flags: Vec::new(),
         };
         let question = Question::of("교체비는 얼마인가요?");
         let weighed = Weighed::of(vec![hit], &question);

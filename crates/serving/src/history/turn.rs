@@ -111,6 +111,10 @@ pub(crate) struct MadeOf {
 }
 
 impl MadeOf {
+    pub fn is_empty(&self) -> bool {
+        self.corpora.is_empty() && self.documents.is_empty()
+    }
+
     pub fn extend(&mut self, other: &MadeOf) {
         self.corpora.extend(&other.corpora);
         self.documents.extend(&other.documents);
