@@ -20,7 +20,7 @@ pub use declassify::{Declassification, DeclassificationRecord, Declassified};
 pub use permit::{Cleared, CorpusTerms, DocumentTerms, EgressPermit, EngineTerms, Masked, SearchPermit};
 pub use receipt::{
     Act, Commitment, Committing, Durability, Entry, Filed, Flow, FlowKind, Intent, LedgerPlace, LedgerState, Outcome,
-    PassedOver, Receipt, ReceiptError, ReceiptFilter, Receipts, Recorded, Salt, Used,
+    PassedOver, Reading, Receipt, ReceiptError, ReceiptFilter, Receipts, Recorded, Salt, Span, Stand, Used,
 };
 pub use refusal::Refusal;
 pub use rule::Guard;

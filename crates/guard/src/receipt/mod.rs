@@ -7,11 +7,13 @@
 mod entry;
 mod flow;
 mod office;
+mod reading;
 mod table;
 
 pub use entry::{Act, Commitment, Entry, FlowKind, Intent, Outcome, PassedOver, Receipt, Used};
 pub use flow::{Committing, Flow, Salt};
 pub use office::{Durability, LedgerPlace, LedgerState, Receipts, Recorded};
+pub use reading::{Reading, Span, Stand};
 pub use table::ReceiptFilter;
 
 /// An entry with its place in the log.
