@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Class, GroupId, KeyId, PersonId, TenantId};
 
 /// What kind of principal asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "lowercase")]
 pub enum Subject {
     /// Whoever can read the data folder of this installation: the command line on the machine itself.

@@ -1,5 +1,7 @@
 //! The command line: what can be said. How it is explained is in `help`.
 
+pub mod report;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -67,6 +69,9 @@ pub enum Command {
     /// The ledger: what happened here, with proofs that others can check
     #[command(subcommand)]
     Ledger(Ledger),
+    /// Reports that a law asks for, from live data, with the ledger's proof
+    #[command(subcommand)]
+    Report(report::Report),
     /// Policies: what may happen with which text, in files
     #[command(subcommand)]
     Policy(Policy),

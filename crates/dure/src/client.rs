@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::{Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -119,6 +119,16 @@ impl Client {
     pub async fn text(&self, path: &str) -> anyhow::Result<String> {
         let bytes = self.send(Method::GET, path, None).await?.into_body().collect().await?.to_bytes();
         String::from_utf8(bytes.into()).context("the server's answer is not what this program reads")
+    }
+
+    /// Gets a document as it is, with its head.
+    ///
+    /// # Errors
+    /// [`Refused`] if the house says no.
+    pub async fn document(&self, path: &str) -> anyhow::Result<(HeaderMap, Vec<u8>)> {
+        let (head, body) = self.send(Method::GET, path, None).await?.into_parts();
+        let bytes = body.collect().await.context("the server ended in the middle of its answer")?.to_bytes();
+        Ok((head.headers, bytes.into()))
     }
 
     /// Asks for a stream of JSON lines and hands each on as it comes.

@@ -210,6 +210,53 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("ledger check", &[("", "dure ledger check receipt.tlog-proof --key \"dure.invalid/9f2c+1a2b3c4d+AcBk…\"")]),
     ("ledger accept", &[("after its memory was lost, and no newer copy is anywhere", "dure ledger accept")]),
     ("ledger export", &[("", "dure ledger export /audit/log")]),
+    ("report list", &[("", "dure report list"), ("in English", "dure report list --language en")]),
+    (
+        "report cross-border",
+        &[("", "dure report cross-border --from 2026-11-01 --to 2026-11-30 --out cross-border.html")],
+    ),
+    (
+        "report access-log",
+        &[
+            (
+                "last month's check, to be signed",
+                "dure report access-log --from 2026-11-01 --to 2026-11-30 --out check.html",
+            ),
+            (
+                "the list for a spreadsheet",
+                "dure report access-log --from 2026-11-01 --to 2026-11-30 --format csv --out check.csv",
+            ),
+        ],
+    ),
+    (
+        "report automated-decisions",
+        &[(
+            "somebody asked for an explanation",
+            "dure report automated-decisions --from 2026-11-01 --to 2026-11-30 --person minji \
+             --requested-at 2026-11-20T10:00 --out explanation.html",
+        )],
+    ),
+    (
+        "report notice-and-label",
+        &[("", "dure report notice-and-label --from 2026-11-01 --to 2026-11-30 --out markings.html")],
+    ),
+    (
+        "report models",
+        &[("with the proofs", "dure report models --from 2026-11-01 --to 2026-11-30 --format json --out models.json")],
+    ),
+    (
+        "report breach",
+        &[
+            (
+                "a key was lost",
+                "dure report breach --from 2026-11-01 --to 2026-11-30 --key app --known-at 2026-11-30T09:00 --out breach.html",
+            ),
+            (
+                "a provider told of a breach; as a PDF",
+                "dure report breach --from 2026-11-01 --to 2026-11-30 --upstream far --format pdf --out breach.pdf",
+            ),
+        ],
+    ),
     ("policy init", &[("then change what is there", "dure policy init")]),
     (
         "policy check",

@@ -18,6 +18,7 @@ use crate::commands::policy::mistakes;
 use crate::engines::{Embedder, Engines};
 use crate::keeper::Keeper;
 use crate::settings::Settings;
+use crate::upstreams::Upstream;
 use crate::watch::{EngineLoads, Machine, Probe};
 
 /// The tables of every crate, in the order in which they are brought to their newest step.
@@ -130,6 +131,7 @@ impl House {
             search,
             models,
             serving,
+            reports: reports(settings, &receipts)?,
             receipts,
             models_changed,
             jobs: gateway::Jobs::default(),
@@ -211,6 +213,17 @@ fn serving_config(settings: &Settings) -> serving::Config {
     serving::Config { turns, history, ..serving::Config::default() }
 }
 
+/// Reports, in the forms of the country that the house stands in.
+///
+/// # Errors
+/// When the operator's own forms have a mistake.
+fn reports(settings: &Settings, receipts: &Arc<guard::Receipts>) -> anyhow::Result<report::Reports> {
+    let upstreams = settings.upstreams.iter().map(Upstream::for_reports).collect();
+    let program = format!("dure {}", env!("CARGO_PKG_VERSION"));
+    let packs = settings.data.join(PACKS);
+    Ok(report::Reports::open(Arc::clone(receipts), settings.engine.country, &packs, upstreams, program)?)
+}
+
 /// Deletes what is older than it is kept, now and then.
 async fn sweep(serving: Arc<serving::Serving>) {
     loop {
@@ -225,6 +238,9 @@ async fn sweep(serving: Arc<serving::Serving>) {
 const OPERATOR_KEY: &str = "operator.key";
 /// The secret that signs the ledger's checkpoints.
 const LEDGER_KEY: &str = "ledger.key";
+
+/// The folder of the operator's own packs, in the data folder.
+const PACKS: &str = "packs";
 
 /// The folder of the institution's own policies, in the data folder.
 pub const POLICY: &str = "policy";

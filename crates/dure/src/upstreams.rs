@@ -133,6 +133,23 @@ impl Upstream {
         EngineTerms { name: self.name.clone(), country: self.country, class_max: self.class_max, owner }
     }
 
+    /// What reports say of it. Of its address only where it is, not how one gets in.
+    pub fn for_reports(&self) -> report::Upstream {
+        let authority = self.base_url.split("://").nth(1).unwrap_or_default();
+        let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+        report::Upstream {
+            name: self.name.clone(),
+            model: self.model.clone(),
+            host: authority.rsplit('@').next().unwrap_or_default().to_owned(),
+            country: self.country,
+            owner: self.owner.clone().filter(|owner| owner != "house"),
+            own: self.terms().owner.is_none(),
+            class_max: self.class_max,
+            retention: self.retention.clone(),
+            retention_days: self.retention_days,
+        }
+    }
+
     /// The key that it wants to see, if the settings name one.
     ///
     /// # Errors

@@ -95,6 +95,8 @@ pub struct App {
     pub serving: Arc<serving::Serving>,
     /// What happened.
     pub receipts: Arc<guard::Receipts>,
+    /// What happened, in the forms that laws ask for.
+    pub reports: report::Reports,
     /// Told after a model was installed or removed, so that engines follow.
     pub models_changed: tokio::sync::watch::Sender<u64>,
     /// Answers by idempotency key.

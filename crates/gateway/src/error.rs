@@ -305,6 +305,24 @@ impl From<guard::ReceiptError> for ApiError {
     }
 }
 
+impl From<report::PeriodError> for ApiError {
+    fn from(error: report::PeriodError) -> Self {
+        Self::field(error.field, error.reason)
+    }
+}
+
+impl From<report::ReportError> for ApiError {
+    fn from(error: report::ReportError) -> Self {
+        use report::ReportError as E;
+        match error {
+            E::NotFound => Self::NotFound("report"),
+            E::Wish(error) => error.into(),
+            E::Busy => Self::Busy { message: error.to_string(), retry_after: Duration::from_secs(2) },
+            E::Ledger(error) => error.into(),
+        }
+    }
+}
+
 impl From<corpus::AddError> for ApiError {
     fn from(error: corpus::AddError) -> Self {
         use corpus::AddError as E;

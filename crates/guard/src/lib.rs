@@ -21,7 +21,8 @@ pub use declassify::{Declassification, DeclassificationRecord, Declassified};
 pub use permit::{Cleared, CorpusTerms, DocumentTerms, EgressPermit, EngineTerms, Masked, SearchPermit};
 pub use receipt::{
     Act, Commitment, Committing, Durability, Entry, Filed, Flow, FlowKind, Intent, LedgerPlace, LedgerState, Outcome,
-    PassedOver, Receipt, ReceiptError, ReceiptFilter, Receipts, Recorded, Salt, Used, WitnessLine, WitnessState,
+    PassedOver, Reading, Receipt, ReceiptError, ReceiptFilter, Receipts, Recorded, Salt, Span, Stand, Used,
+    WitnessLine, WitnessState,
 };
 pub use refusal::Refusal;
 pub use rule::Guard;

@@ -10,6 +10,7 @@ pub mod log;
 pub mod mask;
 mod models;
 pub mod policy;
+mod report;
 mod tenants;
 
 use std::path::Path;
@@ -49,6 +50,7 @@ pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Key(command) => tenants::key(&context, command).await,
         Command::Top { once } => crate::top::top(&context.client, context.json, *once).await,
         Command::Ledger(command) => ledger::run(&context, command).await,
+        Command::Report(command) => report::run(&context, command).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Backup(backup) => keeping::backup(&context, backup).await,
         Command::Check => keeping::check(&context).await.map(|good| well = good),

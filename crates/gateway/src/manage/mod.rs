@@ -14,6 +14,7 @@ mod page;
 mod people;
 mod policies;
 mod receipts;
+mod reports;
 mod routes;
 mod search;
 mod status;
@@ -70,6 +71,8 @@ pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(receipts::show))
         .routes(routes!(receipts::proof))
         .routes(routes!(receipts::state))
+        .routes(routes!(reports::list))
+        .routes(routes!(reports::show))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show, jobs::cancel))
         .routes(routes!(models::list))

@@ -7,12 +7,14 @@
 mod entry;
 mod flow;
 mod office;
+mod reading;
 mod table;
 mod witnesses;
 
 pub use entry::{Act, Commitment, Entry, FlowKind, Intent, Outcome, PassedOver, Receipt, Used};
 pub use flow::{Committing, Flow, Salt};
 pub use office::{Durability, LedgerPlace, LedgerState, Receipts, Recorded};
+pub use reading::{Reading, Span, Stand};
 pub use table::ReceiptFilter;
 pub use witnesses::{WitnessLine, WitnessState};
 

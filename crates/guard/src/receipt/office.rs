@@ -22,7 +22,7 @@ use super::entry::{Act, Entry, FlowKind, Outcome, PassedOver, Receipt};
 use super::flow::Flow;
 use super::table::Table;
 use super::witnesses::{self, WitnessLine, WitnessState, Witnessed};
-use super::{Filed, ReceiptError, ReceiptFilter};
+use super::{Filed, ReceiptError, ReceiptFilter, Span};
 use crate::Refusal;
 
 const FOLLOW_EVERY: Duration = Duration::from_secs(1);
@@ -319,7 +319,7 @@ impl Receipts {
     }
 
     /// So that what was just answered is found.
-    async fn catch_up(&self) -> Result<(), ReceiptError> {
+    pub(super) async fn catch_up(&self) -> Result<(), ReceiptError> {
         // What was handed over before this call is on the disk within a few milliseconds, or the ledger has stopped.
         let handed = self.handed.load(Ordering::Relaxed);
         while self.ledger.stopped().is_none() && self.ledger.size() < handed {
@@ -329,6 +329,26 @@ impl Receipts {
             self.ledger.publish().await?;
         }
         self.table.follow(&self.ledger).await
+    }
+
+    /// The log at its last checkpoint.
+    pub(super) fn log(&self) -> ledger::Log {
+        self.ledger.log()
+    }
+
+    /// The log's name and public key.
+    pub(super) fn key(&self) -> String {
+        self.ledger.key().to_string()
+    }
+
+    /// Receipts and acts of a span, by their leaves, the lowest first.
+    pub(super) async fn leaves_of(
+        &self,
+        span: &Span,
+        leaves: std::ops::Range<u64>,
+        limit: usize,
+    ) -> Result<Vec<u64>, ReceiptError> {
+        self.table.leaves_of(span, leaves, limit).await
     }
 
     async fn close_lost(&self) -> Result<(), ReceiptError> {

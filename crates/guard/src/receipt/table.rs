@@ -1,5 +1,6 @@
 //! The table beside the ledger, by which receipts are found.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use base::{Class, ReceiptId, Subject, TenantId};
@@ -9,9 +10,9 @@ use sqlx::Row;
 use store::Store;
 use tokio::sync::Mutex;
 
-use super::ReceiptError;
 use super::entry::Entry;
 use super::office::blocking;
+use super::{ReceiptError, Span};
 
 /// Leaves that one transaction takes in.
 const BATCH: usize = 2_048;
@@ -125,6 +126,23 @@ impl Table {
         .bind(filter.asked.as_deref())
         .bind(filter.outside)
         .bind(i64::try_from(filter.limit).unwrap_or(i64::MAX))
+        .fetch_all(self.store.read())
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get::<i64, _>(0)?.unsigned_abs())).collect()
+    }
+
+    /// Receipts and acts of a span among these leaves, the lowest first.
+    pub async fn leaves_of(&self, span: &Span, among: Range<u64>, limit: usize) -> Result<Vec<u64>, ReceiptError> {
+        let rows = sqlx::query(
+            "SELECT leaf FROM receipt WHERE tenant = ?1 AND leaf >= ?2 AND leaf < ?3 AND at >= ?4 AND at < ?5
+                AND kind <> 'intent' ORDER BY leaf LIMIT ?6",
+        )
+        .bind(span.tenant.as_bytes().as_slice())
+        .bind(signed(among.start))
+        .bind(signed(among.end))
+        .bind(span.from.as_millisecond())
+        .bind(span.to.as_millisecond())
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
         .fetch_all(self.store.read())
         .await?;
         rows.iter().map(|row| Ok(row.try_get::<i64, _>(0)?.unsigned_abs())).collect()
