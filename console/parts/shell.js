@@ -87,7 +87,7 @@ function Drawer({ close, children }) {
 }
 
 /** Whether single letters do something; those who speak to their computer may not want it. */
-const single = signal(kept("shortcuts") !== "off");
+const single = signal(kept("keys") !== "off");
 
 const KEYS = /** @type {const} */ ([
   ["/", "shortcuts.ask"],
