@@ -11,15 +11,18 @@ import { Access } from "./pages/access.js";
 import { Ask } from "./pages/ask/ask.js";
 import { Corpus } from "./pages/corpus.js";
 import { Health } from "./pages/health.js";
+import { Masking } from "./pages/masking.js";
 import { Models } from "./pages/models.js";
+import { Policies } from "./pages/policies.js";
 import { Reader } from "./pages/reader.js";
+import { Receipts } from "./pages/receipts.js";
 import { Records } from "./pages/records.js";
 import { Routes } from "./pages/routes.js";
 import { SignIn } from "./pages/signin.js";
 import { Welcome } from "./pages/welcome.js";
 
 /** Pages by the first part of their place. */
-const PAGES = { ask: Ask, records: Records, models: Models, routes: Routes, access: Access, health: Health, welcome: Welcome };
+const PAGES = { ask: Ask, records: Records, models: Models, routes: Routes, receipts: Receipts, policies: Policies, masking: Masking, access: Access, health: Health, welcome: Welcome };
 
 function Console() {
   useEffect(() => {

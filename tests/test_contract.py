@@ -97,6 +97,10 @@ ACCESS = {
     "get /api/v1/approvals": KEY,
     "get /api/v1/approvals/{id}": KEY,
     "post /api/v1/approvals/{id}": KEY,
+    "get /api/v1/policies/files/{name}": ADMINISTRATOR,
+    "post /api/v1/policies/explain": ADMINISTRATOR,
+    "get /api/v1/mask": KEY,
+    "post /api/v1/mask": KEY,
     "get /api/v1/receipts": KEY,
     "get /api/v1/receipts/{id}": KEY,
     "get /api/v1/receipts/{id}/proof": KEY,
@@ -131,6 +135,8 @@ BODIES = {
     "post /api/v1/corpora/{name}/document/class": {"to": "open", "reason": "public by now"},
     "post /api/v1/approvals/{id}": {"answer": "decline", "reason": "no"},
     "put /api/v1/routes/{name}": {"name": "line", "model": "fake"},
+    "post /api/v1/policies/explain": {"who": {"kind": "person"}, "act": {"search": {}}},
+    "post /api/v1/mask": {"text": "비밀"},
 }
 QUERIES = {
     "get /api/v1/corpora/{name}/document": "?document=비밀.md",
@@ -225,6 +231,7 @@ def town(tmp_path_factory):
             "reports {name}": "access-log",
             "models {name}": "fake",
             "routes {name}": "line",
+            "files {name}": "20-send.cedar",
         }
         yield Town(house, server, keys, names)
 
@@ -277,8 +284,9 @@ def test_another_tenants_ids_are_as_if_they_were_not_there(town) -> None:
     secrets = ["비밀", "한빛동", "keeper", "minji"]
     for operation, access in ACCESS.items():
         path = operation.split(" ")[1]
-        # The house's models and the reports' names are everybody's; `test_reports` looks at what reports tell.
-        if "{" not in path or access in (ANYONE, OPERATOR) or path in ("/api/v1/models/{name}", "/api/v1/reports/{name}"):
+        # Models and policies are the whole house's, and reports' names everybody's; `test_reports` looks at what those tell.
+        shared = ("/api/v1/models/{name}", "/api/v1/policies/files/{name}", "/api/v1/reports/{name}")
+        if "{" not in path or access in (ANYONE, OPERATOR) or path in shared:
             continue
         for name, most in (("foreign", ADMINISTRATOR), ("visitor", KEY)):
             if access > most:
@@ -291,8 +299,9 @@ def test_another_tenants_ids_are_as_if_they_were_not_there(town) -> None:
             listed = town.ask(path, town.keys[name])
             text = listed.body.decode()
             hits = [secret for secret in ("records", "비밀", "minji", '"line"', '"keeper"') if secret in text]
-            # What one asked for oneself stands in one's own acts, whether it was there or not.
-            told = ("get /api/v1/models", "get /healthz", "get /api/v1/receipts")
+            # What one asked for oneself stands in one's own acts, whether it was there or not; a kind of data that is
+            # hidden is called 비밀키.
+            told = ("get /api/v1/models", "get /healthz", "get /api/v1/receipts", "get /api/v1/mask")
             assert not hits or path in told, f"{path} tells {name} of {hits}"
     # All of it is still there.
     for operation in ("get /api/v1/corpora/{name}", "get /api/v1/routes/{name}", "get /v1/files/{file}"):

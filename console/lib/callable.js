@@ -24,7 +24,8 @@ export async function refresh() {
     .map((/** @type {any} */ model) => ({
       name: model.id,
       route: model.owned_by === "route",
-      model: behind.get(model.id)?.model ?? "",
+      // Of several models nobody knows here which one answered; its receipt says so.
+      model: behind.get(model.id)?.models.list.length === 1 ? behind.get(model.id).model : "",
       corpora: behind.get(model.id)?.corpora ?? [],
     }));
   found.sort((a, b) => Number(b.route) - Number(a.route));

@@ -94,6 +94,7 @@ function shown(id, turn) {
     usage: turn.usage ?? null,
     first: turn.first_ms ?? null,
     took: turn.ms ?? 0,
+    receipt: null,
     error: turn.error ? { code: "failed", message: turn.error } : null,
   };
 }

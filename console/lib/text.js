@@ -83,6 +83,12 @@ export function moment(when) {
   return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(locale(), { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** A day and its time to the second. @param {string | number} when */
+export function exactly(when) {
+  const date = new Date(when);
+  return Number.isNaN(date.getTime()) ? "" : date.toLocaleString(locale(), { dateStyle: "medium", timeStyle: "medium" });
+}
+
 /** A day. @param {string | number} when */
 export function day(when) {
   const date = new Date(when);

@@ -16,6 +16,9 @@ const NAVIGATION = /** @type {const} */ ([
   ["records", "nav.records"],
   ["models", "nav.models"],
   ["routes", "nav.routes"],
+  ["receipts", "nav.receipts"],
+  ["policies", "nav.policies"],
+  ["masking", "nav.masking"],
   ["access", "nav.access"],
   ["health", "nav.health"],
 ]);
@@ -87,7 +90,7 @@ function Drawer({ close, children }) {
 }
 
 /** Whether single letters do something; those who speak to their computer may not want it. */
-const single = signal(kept("shortcuts") !== "off");
+const single = signal(kept("keys") !== "off");
 
 const KEYS = /** @type {const} */ ([
   ["/", "shortcuts.ask"],
@@ -96,6 +99,9 @@ const KEYS = /** @type {const} */ ([
   ["g r", "nav.records"],
   ["g m", "nav.models"],
   ["g o", "nav.routes"],
+  ["g e", "nav.receipts"],
+  ["g p", "nav.policies"],
+  ["g s", "nav.masking"],
   ["g k", "nav.access"],
   ["g h", "nav.health"],
   ["l", "shortcuts.language"],
@@ -118,7 +124,7 @@ function Help({ close }) {
 function shortcuts(help) {
   let before = "";
   /** @type {Record<string, string>} */
-  const pages = { a: "ask", r: "records", m: "models", o: "routes", k: "access", h: "health" };
+  const pages = { a: "ask", r: "records", m: "models", o: "routes", e: "receipts", p: "policies", s: "masking", k: "access", h: "health" };
   return (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from house import EXAMPLES, House, Server
+from house import EXAMPLES, House
 from playwright.sync_api import Browser, expect, sync_playwright
-from visit import ARGUMENTS, City, Visit, Watched
+from visit import ARGUMENTS, City, Visit, visiting
 
 expect.set_options(timeout=15_000)
 
@@ -34,14 +34,6 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     reader = house.key("reader")
     with house.up() as server:
         yield City(house, server, administrator, reader)
-
-
-def visiting(server: Server, browser: Browser) -> Iterator[Visit]:
-    visit = Visit(server, browser, Watched(server.address))
-    yield visit
-    for context in visit.contexts:
-        context.close()
-    visit.watched.check()
 
 
 @pytest.fixture

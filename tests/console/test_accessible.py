@@ -19,6 +19,10 @@ PLACES = [
     "#/routes",
     "#/access",
     "#/access?tab=groups",
+    "#/receipts",
+    "#/policies",
+    "#/policies?tab=files",
+    "#/masking",
     "#/health",
 ]
 

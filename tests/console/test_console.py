@@ -62,7 +62,7 @@ def test_staying_signed_in_is_a_choice(city: City, visit: Visit) -> None:
 def test_an_ordinary_key_sees_what_it_may_do(city: City, visit: Visit) -> None:
     page = visit.page(city.reader)
     links = page.get_by_role("navigation", name="주 메뉴").get_by_role("link")
-    expect(links).to_have_text(["묻기", "기록"])
+    expect(links).to_have_text(["묻기", "기록", "영수증", "가리기"])
     page.goto(f"{visit.server.url}/#/access")
     expect(page.get_by_label("질문", exact=True)).to_be_visible()
     page.goto(f"{visit.server.url}/#/records/records")
@@ -148,6 +148,10 @@ PLACES = [
     "#/models",
     "#/routes",
     "#/access",
+    "#/receipts",
+    "#/policies",
+    "#/policies?tab=files",
+    "#/masking",
     "#/health",
 ]
 

@@ -128,10 +128,16 @@ def test_nothing_that_records_and_names_hold_runs_or_leaves(city: City, visit: V
     ]:
         # A name may be refused for what it holds; what is taken must be shown as text.
         assert stored(server, key, "POST", kind, body).status in (200, 201, 400), kind
+    # A name that is called stands in a receipt, whether it is one or not.
+    named = server.request("POST", "/v1/chat/completions", {"model": ACTIVE, "messages": [{"role": "user", "content": "x"}]}, {"Authorization": f"Bearer {key}"})
+    assert named.status == 404
+    receipt = stored(server, key, "GET", "receipts?outcome=refused", None).json()["data"][0]
+    assert receipt["asked"] == ACTIVE[:128]
     page = visit.page(key)
     shown = ""
     places = [f"records/{corpus}/document?id={document['id']}" for document in documents]
-    for place in ["records", f"records/{corpus}", *places, "access", "routes", "models", "health", "jobs", ""]:
+    guards = ["receipts", f"receipts/{receipt['id']}", "policies", "masking"]
+    for place in ["records", f"records/{corpus}", *places, *guards, "access", "routes", "models", "health", "jobs", ""]:
         page.goto(f"{server.url}/#/{place}")
         page.reload()
         expect(page.locator("main h1, main h2").first).to_be_visible()

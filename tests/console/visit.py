@@ -4,6 +4,7 @@ A script error, a breach of the content policy, or a request that would leave th
 test itself looks at something else.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from house import House, Server
@@ -70,6 +71,15 @@ class Visit:
             page.evaluate("key => sessionStorage.setItem('dure.key', key)", key)
             page.reload()
         return page
+
+
+def visiting(server: Server, browser: Browser) -> Iterator[Visit]:
+    """A visit, watched until it is over."""
+    visit = Visit(server, browser, Watched(server.address))
+    yield visit
+    for context in visit.contexts:
+        context.close()
+    visit.watched.check()
 
 
 @dataclass

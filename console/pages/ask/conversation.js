@@ -3,6 +3,7 @@
 import { batch, computed, signal } from "../../lib/html.js";
 import { ApiError, events } from "../../lib/api.js";
 import * as history from "../../lib/history.js";
+import { received } from "../../lib/salts.js";
 
 /**
  * @typedef {object} Citation
@@ -35,6 +36,7 @@ import * as history from "../../lib/history.js";
  * @property {{ prompt_tokens: number, completion_tokens: number } | null} usage
  * @property {number | null} first Milliseconds to the first text.
  * @property {number} took Milliseconds in all.
+ * @property {string | null} receipt The id of its receipt, where the answer told it.
  * @property {{ code: string, message: string, wait?: number } | null} error
  */
 
@@ -104,6 +106,7 @@ export async function ask(model, question, from = turns.value.length) {
     usage: null,
     first: null,
     took: 0,
+    receipt: null,
     error: null,
   };
   turns.value = [...before, turn];
@@ -124,6 +127,7 @@ export async function ask(model, question, from = turns.value.length) {
     const body = { model, messages: said(before, question), stream: true, stream_options: { include_usage: true }, ...place(before) };
     const begun = (/** @type {Headers} */ head) => {
       turn.number = Number(head.get("x-dure-turn")) || null;
+      turn.receipt = received(head);
     };
     for await (const chunk of events("/v1/chat/completions", body, own.signal, begun)) {
       const more = changes(turn, chunk);

@@ -7,6 +7,7 @@ import { Prose } from "../../answer/prose.js";
 import { told } from "../../lib/api.js";
 import { callableOf, isRoute } from "../../lib/callable.js";
 import { copy } from "../../lib/copy.js";
+import { address } from "../../lib/place.js";
 import { day, seconds, t } from "../../lib/text.js";
 import { Icon } from "../../parts/icon.js";
 import { sends } from "./composer.js";
@@ -123,6 +124,7 @@ function Foot({ turn, again }) {
       ${turn.first !== null && html`<span title=${t("foot.first.hint")}>${t("foot.first", { time: seconds(turn.first) })}</span>`}
       <span>${t("foot.all", { time: seconds(turn.took) })}</span>
       ${turn.usage && html`<span title=${t("foot.tokens.hint", { prompt: turn.usage.prompt_tokens, completion: turn.usage.completion_tokens })}>${t("foot.tokens", { n: turn.usage.prompt_tokens + turn.usage.completion_tokens })}</span>`}
+      ${turn.receipt && html`<a href=${address(["receipts", turn.receipt])}>${t("foot.receipt")}</a>`}
     </p>
     <div class="foot-actions">
       ${turn.text && html`<button type="button" class="quiet small" onClick=${take}><${Icon} name=${copied ? "check" : "copy"} />${copied ? t("copied") : t("copy")}</button>`}

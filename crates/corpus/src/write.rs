@@ -293,6 +293,8 @@ pub(crate) async fn lower_class(
          SELECT ?2, text, outline FROM document_text WHERE revision = ?1",
         "INSERT INTO document_warning (revision, number, kind, detail)
          SELECT ?2, number, kind, detail FROM document_warning WHERE revision = ?1",
+        "INSERT INTO document_flag (revision, number, kind, rule, span_start, span_stop)
+         SELECT ?2, number, kind, rule, span_start, span_stop FROM document_flag WHERE revision = ?1",
     ] {
         sqlx::query(copy).bind(old).bind(new).execute(&mut **write).await?;
     }

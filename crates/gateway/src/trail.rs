@@ -42,6 +42,9 @@ const FLOWS: [&str; 9] = [
     "/mcp",
 ];
 
+/// Doors that answer what would be. They change nothing, show no record, and what is handed to them is forgotten.
+const QUESTIONS: [&str; 2] = ["/api/v1/mask", "/api/v1/policies/explain"];
+
 /// Doors that show what stands in records or conversations.
 const LOOKS: [&str; 5] = [
     "/api/v1/corpora/{name}/document",
@@ -55,7 +58,7 @@ fn is_act(method: &Method, route: &str) -> bool {
     match *method {
         Method::GET | Method::HEAD => LOOKS.contains(&route),
         Method::OPTIONS => false,
-        _ => !FLOWS.contains(&route),
+        _ => !FLOWS.contains(&route) && !QUESTIONS.contains(&route),
     }
 }
 
@@ -135,6 +138,7 @@ mod tests {
         assert!(is_act(&Method::GET, "/api/v1/documents/{id}"));
         assert!(!is_act(&Method::GET, "/api/v1/keys"));
         assert!(!is_act(&Method::POST, "/v1/chat/completions"));
+        assert!(!is_act(&Method::POST, "/api/v1/mask"));
         assert_eq!(named("/api/v1/keys/{name}", "/api/v1/keys/first"), ["first"]);
     }
 }

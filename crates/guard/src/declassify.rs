@@ -9,7 +9,7 @@ use crate::policy::{Act, Question, Who};
 use crate::{Approval, Guard, Refusal};
 
 /// A lower class that somebody asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Declassification {
     /// Which document; none for a text that is no document.

@@ -38,7 +38,7 @@ pub struct DocumentTerms {
 /// What governs the use of one engine, or of whatever else text goes to: a tool, a place for exports.
 ///
 /// In a file of questions, country and class may be left out: `KR`, and `classified`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EngineTerms {
     /// Its name, as in messages and receipts.

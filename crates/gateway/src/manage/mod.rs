@@ -8,6 +8,7 @@ mod documents;
 mod jobs;
 mod keeping;
 mod keys;
+mod mask;
 mod me;
 mod models;
 mod page;
@@ -67,6 +68,9 @@ pub(crate) fn doors(upload_bytes_max: usize) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(policies::state))
         .routes(routes!(approvals::list))
         .routes(routes!(approvals::show, approvals::answer))
+        .routes(routes!(policies::file))
+        .routes(routes!(policies::explain))
+        .routes(routes!(mask::kinds, mask::preview))
         .routes(routes!(receipts::list))
         .routes(routes!(receipts::show))
         .routes(routes!(receipts::proof))

@@ -20,7 +20,7 @@ use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 pub(crate) use chat::address;
-pub(crate) use wire::{Body, Unknown, unknown};
+pub(crate) use wire::{Body, Short, Unknown, unknown};
 
 use crate::App;
 

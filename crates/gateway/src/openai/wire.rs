@@ -20,13 +20,30 @@ impl<T: DeserializeOwned + Send> FromRequest<Arc<App>> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let visit = request.extensions().get::<Visit>().cloned().ok_or(ApiError::Internal)?;
-        let bytes = visit.take_in(request.into_body(), app.bounds.body_bytes_max).await?;
-        serde_json::from_slice(&bytes).map(Body).map_err(|error| {
-            // The parser's text names a field and a place, never what stood there.
-            ApiError::invalid(format!("the body is not the JSON that is taken here: {}", place(&error)))
-        })
+        read(request, app.bounds.body_bytes_max).await.map(Body)
     }
+}
+
+/// A JSON body that is no document and no conversation: 256 KiB at most.
+pub(crate) struct Short<T>(pub(crate) T);
+
+const SHORT_BYTES_MAX: usize = 256 << 10;
+
+impl<T: DeserializeOwned + Send> FromRequest<Arc<App>> for Short<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        read(request, app.bounds.body_bytes_max.min(SHORT_BYTES_MAX)).await.map(Short)
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: Request, bytes_max: usize) -> Result<T, ApiError> {
+    let visit = request.extensions().get::<Visit>().cloned().ok_or(ApiError::Internal)?;
+    let bytes = visit.take_in(request.into_body(), bytes_max).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        // The parser's text names a field and a place, never what stood there.
+        ApiError::invalid(format!("the body is not the JSON that is taken here: {}", place(&error)))
+    })
 }
 
 fn place(error: &serde_json::Error) -> String {

@@ -22,6 +22,11 @@ impl Maskers {
         Self { packs, made: Mutex::default() }
     }
 
+    /// The packs themselves.
+    pub fn packs(&self) -> &Packs {
+        &self.packs
+    }
+
     /// The masker for these kinds and packs.
     ///
     /// # Errors

@@ -15,7 +15,8 @@ use super::{Answer, Obligations, Policies, Question};
 const NEAR_MAX: usize = 2;
 
 /// An answer with its reasons.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyExplanation)]
 pub struct Explanation {
     /// The question.
     pub question: Question,
@@ -38,7 +39,8 @@ pub struct Explanation {
 }
 
 /// A policy, and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyVoice)]
 pub struct Voice {
     /// Its id.
     pub id: String,
@@ -51,7 +53,8 @@ pub struct Voice {
 }
 
 /// A policy that nearly applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyNear)]
 pub struct Near {
     /// Which.
     pub policy: Voice,

@@ -14,7 +14,7 @@ const TEXT_CHARS_MAX: usize = 500;
 const YEARS_MAX: u16 = 100;
 
 /// What must be done where something is permitted. Nothing of it may be left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Obligations {
     /// Kinds or packs of personal data that are masked before the text goes: `kr`, `general`.
@@ -38,7 +38,7 @@ pub struct Obligations {
 }
 
 /// A text for the user, in both languages.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Notice {
     /// Korean.
@@ -48,7 +48,7 @@ pub struct Notice {
 }
 
 /// How output is marked as made by a model; the later is the stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Marking {
     /// For machines: metadata.

@@ -70,6 +70,7 @@ pub struct Policies {
     set: PolicySet,
     pub(crate) clauses: Clauses,
     pub(crate) cases: Cases,
+    files: Vec<Source>,
     is_starting: bool,
     answers: Cache<Question, Arc<Decision>>,
 }
@@ -124,6 +125,11 @@ impl Policies {
     /// Whether these are the starting policies, because a folder had none.
     pub fn is_starting(&self) -> bool {
         self.is_starting
+    }
+
+    /// The files as they were read, policies first, then cases: name and text.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().map(|file| (&*file.name, &*file.text))
     }
 
     /// The cases that stand beside the policies.
@@ -192,6 +198,7 @@ impl Policies {
             set: PolicySet::new(),
             clauses: Clauses::new(),
             cases: Cases::default(),
+            files: Vec::new(),
             is_starting: true,
             answers: Cache::new(1),
         }
@@ -217,7 +224,8 @@ fn read(folder: Folder, is_starting: bool, bounds: &Bounds) -> Result<Policies, 
         return Err(problems);
     }
     let (version, answers) = (version(&folder.policies), Cache::new(bounds.answers_max));
-    Ok(Policies { version, set, clauses, cases, is_starting, answers })
+    let files = folder.policies.into_iter().chain(folder.cases).collect();
+    Ok(Policies { version, set, clauses, cases, files, is_starting, answers })
 }
 
 /// The policies that can be read, by id, and what is wrong with the others.

@@ -14,7 +14,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::{Declassification, EngineTerms};
 
 /// A question to the guard. In a file, all but `who.kind` and `act` may be left out.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyQuestion)]
 #[serde(deny_unknown_fields)]
 pub struct Question {
     /// Who asks.
@@ -36,7 +37,8 @@ pub struct Question {
 }
 
 /// Who asks, as far as a policy may know.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = PolicyAsker)]
 #[serde(deny_unknown_fields)]
 pub struct Who {
     /// What kind of principal it is.
@@ -62,8 +64,9 @@ pub struct Who {
 }
 
 /// What kind of principal asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = PolicyAskerKind)]
 pub enum Kind {
     /// Whoever can read the data folder.
     Operator,
@@ -78,8 +81,9 @@ pub enum Kind {
 }
 
 /// What is to happen.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PolicyAct)]
 pub enum Act {
     /// Look into a corpus.
     Search(CorpusFacts),
@@ -94,7 +98,7 @@ pub enum Act {
 }
 
 /// A corpus that is to be searched.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CorpusFacts {
     /// Which one; none stands for "any one".
