@@ -8,6 +8,7 @@ import "./lib/theme.js";
 import { Shell } from "./parts/shell.js";
 import { Notices } from "./parts/notice.js";
 import { Access } from "./pages/access.js";
+import { Approvals } from "./pages/approvals.js";
 import { Ask } from "./pages/ask/ask.js";
 import { Corpus } from "./pages/corpus.js";
 import { Health } from "./pages/health.js";
@@ -22,7 +23,7 @@ import { SignIn } from "./pages/signin.js";
 import { Welcome } from "./pages/welcome.js";
 
 /** Pages by the first part of their place. */
-const PAGES = { ask: Ask, records: Records, models: Models, routes: Routes, receipts: Receipts, policies: Policies, masking: Masking, access: Access, health: Health, welcome: Welcome };
+const PAGES = { ask: Ask, records: Records, models: Models, routes: Routes, receipts: Receipts, policies: Policies, approvals: Approvals, masking: Masking, access: Access, health: Health, welcome: Welcome };
 
 function Console() {
   useEffect(() => {

@@ -25,7 +25,7 @@ export const administers = computed(() => me.value?.administers ?? false);
 /** Whether it may change and watch what all institutions here share. */
 export const keepsHouse = computed(() => me.value?.changesModels ?? false);
 /** Pages on which there is something for everybody. */
-const EVERYBODYS = new Set(["ask", "records", "receipts", "masking"]);
+const EVERYBODYS = new Set(["ask", "records", "receipts", "approvals", "masking"]);
 /** Whether there is something for one to do on a page. @param {string} page */
 export function maySee(page) {
   if (EVERYBODYS.has(page)) return true;

@@ -18,6 +18,7 @@ const NAVIGATION = /** @type {const} */ ([
   ["routes", "nav.routes"],
   ["receipts", "nav.receipts"],
   ["policies", "nav.policies"],
+  ["approvals", "nav.approvals"],
   ["masking", "nav.masking"],
   ["access", "nav.access"],
   ["health", "nav.health"],
@@ -101,6 +102,7 @@ const KEYS = /** @type {const} */ ([
   ["g o", "nav.routes"],
   ["g e", "nav.receipts"],
   ["g p", "nav.policies"],
+  ["g v", "nav.approvals"],
   ["g s", "nav.masking"],
   ["g k", "nav.access"],
   ["g h", "nav.health"],
@@ -124,7 +126,7 @@ function Help({ close }) {
 function shortcuts(help) {
   let before = "";
   /** @type {Record<string, string>} */
-  const pages = { a: "ask", r: "records", m: "models", o: "routes", e: "receipts", p: "policies", s: "masking", k: "access", h: "health" };
+  const pages = { a: "ask", r: "records", m: "models", o: "routes", e: "receipts", p: "policies", v: "approvals", s: "masking", k: "access", h: "health" };
   return (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;

@@ -22,6 +22,7 @@ PLACES = [
     "#/receipts",
     "#/policies",
     "#/policies?tab=files",
+    "#/approvals",
     "#/masking",
     "#/health",
 ]

@@ -151,6 +151,7 @@ PLACES = [
     "#/receipts",
     "#/policies",
     "#/policies?tab=files",
+    "#/approvals",
     "#/masking",
     "#/health",
 ]

@@ -67,7 +67,7 @@ impl fmt::Display for Marking {
 }
 
 /// Of which answers links and images are made inert; the later is the stricter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Containing {
     /// Of those for which a model read what others wrote: records, and tools' results.
