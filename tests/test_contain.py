@@ -205,7 +205,8 @@ def answer(server: Server, key: str, name: str, stream: bool) -> tuple[str, str]
     body = {"question": QUESTION, "mode": name, "model": "obedient", "stream": stream}
     got = post(server, key, "/api/v1/corpora/records/answers", body)
     if stream:
-        text = "".join(event["data"] for event in events(got) if event["type"] == "text")
+        steps = [json.loads(line) for line in got.body.decode().splitlines() if line]
+        text = "".join(step["data"] for step in steps if step["type"] == "text")
     else:
         text = got.json()["text"]
     return text, got.headers["x-dure-receipt"]
@@ -265,7 +266,7 @@ def test_a_record_that_is_quoted_is_contained_too(town, door: str) -> None:
 
 def test_marks_and_spans_tell_of_the_text_that_went_out(town) -> None:
     server, key, model = town
-    model.answer = f"![x]({OUT}) 동파된 계량기의 교체비는 4만2천원이다 [1]. 달은 치즈로 되어 있다 {OUT}."
+    model.answer = f"![x]({OUT})\n동파된 계량기의 교체비는 4만2천원이다 [1]. 달은 치즈로 되어 있다 {OUT}."
     body = {"question": QUESTION, "mode": "generated", "model": "obedient"}
     got = post(server, key, "/api/v1/corpora/records/answers", body).json()
     assert got["citations"], got
@@ -300,7 +301,7 @@ def test_a_chat_without_records_goes_out_as_it_is(town) -> None:
 @pytest.mark.parametrize("door", PLAIN)
 def test_a_policy_can_have_every_answer_contained(strict, door: str, stream: bool) -> None:
     server, key, model = strict
-    model.answer = " 그리고 ".join(hostile for hostile, _ in HOSTILE.values()) + " [법](https://www.law.example/제3조)"
+    model.answer = " 그리고 ".join(hostile for hostile, _ in HOSTILE.values()) + "\n\n[법](https://www.law.example/제3조)"
     text, name = PLAIN[door](server, key, "obedient", stream)
     assert SECRET not in text and "](https://www.law.example/제3조)" in text, text
     found = receipt(server, key, name)
