@@ -27,11 +27,12 @@ export const tokens = (entry) => (entry.usage ? entry.usage.prompt_tokens + entr
 
 /** What policies ask for in return for a yes, each in a sentence. @param {any} obligations @returns {string[]} */
 export function obliged(obligations) {
-  const { mask = [], approval = [], label, keep_years: years } = obligations ?? {};
+  const { mask = [], approval = [], label, contain, keep_years: years } = obligations ?? {};
   const said = [];
   if (mask.length) said.push(t("obligation.mask", { kinds: mask.join(", ") }));
   if (approval.length) said.push(t("obligation.approval", { groups: approval.join(", ") }));
   if (label) said.push(t(label === "visible" ? "obligation.visible" : "obligation.metadata"));
+  if (contain) said.push(t(contain === "always" ? "obligation.contain.always" : "obligation.contain.records"));
   if (years) said.push(t("obligation.years", { n: years }));
   return said;
 }

@@ -68,6 +68,7 @@ function Says({ entry, known }) {
     [t("nav.records"), corpora.length > 0 && html`<ul class="ids">${corpora.map((/** @type {string} */ one) => html`<li>${known.has(one) ? html`<a href=${address(["records", id(one)])}>${id(one)}</a>` : html`<code>${one}</code>`}</li>`)}</ul>`],
     [t("receipt.documents"), entry.documents?.length > 0 && html`<ul class="ids">${entry.documents.map((/** @type {string} */ one) => html`<li>${corpora.length === 1 && known.has(corpora[0]) ? html`<a href=${address(["records", id(corpora[0]), "document"], { id: one })}><code>${one}</code></a>` : html`<code>${one}</code>`}</li>`)}</ul>`],
     [t("receipt.masked"), entry.entry === "receipt" && (entry.masked ? Object.entries(entry.masked).map(([kind, count]) => `${kind} ${number(/** @type {number} */ (count))}`).join(", ") : t("receipt.masked.none"))],
+    [t("receipt.inert"), entry.made_inert !== undefined && t("receipt.inert.count", { n: entry.made_inert })],
     [t("receipts.tokens"), usage && t("foot.tokens.hint", { prompt: usage.prompt_tokens, completion: usage.completion_tokens })],
     [t("receipt.question"), entry.question && html`<code class="hash">${entry.question}</code>`],
     [t("receipt.answer"), entry.answer && html`<code class="hash">${entry.answer}</code>`],
