@@ -247,12 +247,12 @@ def test_what_is_streamed_is_what_is_whole(town, door: str) -> None:
 
 
 def test_the_mcp_tool_answers_contained(town) -> None:
-    server, key, model = town
-    for hostile, pattern in HOSTILE.values():
-        model.answer = f"동파된 계량기의 교체비는 4만2천원이다. {hostile}"
-        value, failed = call(server, key, "answer", question=QUESTION, corpus="records")
-        assert not failed, value
-        inert(value["answer"], pattern)
+    server, key, _ = town
+    value, failed = call(server, key, "answer", question="교체비는 어느 그림에 있나요?", corpus="records")
+    assert not failed, value
+    # The tool quotes the record, and the record's own link is in it.
+    assert "⟨out[.]invalid⟩" in value["answer"], value
+    inert(value["answer"], r"\]\(|<img|https?:")
 
 
 @pytest.mark.parametrize("door", ROUTED)

@@ -79,7 +79,7 @@ pub(crate) fn flags(rules: &FlagRules, text: &str, unseen: &[Unseen]) -> Vec<Fla
         let at = text.floor_char_boundary(one.span.start.min(text.len()));
         let end = text.ceil_char_boundary(one.span.end.clamp(at, text.len()));
         // Hidden words are told apart by what they say; how they are hidden alone may have its reasons.
-        let said = rules.find(&one.words).into_iter().map(|flag| flag.rule).next();
+        let said = rules.find(&one.words).into_iter().next().map(|flag| flag.rule);
         let rule = match (said, one.always) {
             (Some(said), _) => format!("{}: {said}", one.how),
             (None, true) => one.how.to_owned(),
