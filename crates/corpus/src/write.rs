@@ -245,12 +245,7 @@ pub(crate) async fn remove_documents(
 }
 
 /// Puts the same content in a revision's place, with another class; says whether the revision was the newest of its document.
-pub(crate) async fn lower_class(
-    write: &mut Write,
-    corpus: CorpusId,
-    old: i64,
-    class: Class,
-) -> Result<bool, AddError> {
+pub(crate) async fn lower_class(write: &mut Write, corpus: CorpusId, old: i64, class: Class) -> Result<bool, AddError> {
     let row = sqlx::query(
         "SELECT r.first_passage, r.passages FROM revision r JOIN document d ON d.id = r.document AND d.revision = r.number
          WHERE r.number = ? AND r.corpus = ?",

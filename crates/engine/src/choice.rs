@@ -44,6 +44,7 @@ pub struct Candidate {
 #[serde(default, deny_unknown_fields)]
 pub struct Conditions {
     /// What the engine must be able to do, whatever the turn needs.
+    #[serde(skip_serializing_if = "Abilities::are_none")]
     pub abilities: Abilities,
     /// Tokens that the prompt has at least.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -50,6 +50,11 @@ pub struct Abilities {
 }
 
 impl Abilities {
+    /// Whether there are none.
+    pub(crate) fn are_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether all that is `needed` is among these.
     pub fn cover(&self, needed: &Self) -> bool {
         (self.tools || !needed.tools)
