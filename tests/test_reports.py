@@ -18,7 +18,7 @@ import pytest
 from house import EXAMPLES, House, Response, Server
 from test_leaks import Abroad
 from test_receipts import chat, entry_of, listed, of, opened, proved, receipt
-from test_upstream import configured, table
+from test_upstream import Upstream, configured, table
 
 NAMES = ["cross-border", "access-log", "automated-decisions", "notice-and-label", "models", "breach"]
 HOSTILE = "<script>alert(1)</script>"
@@ -215,6 +215,33 @@ def test_a_breach_names_what_it_touched_and_runs_the_clock(town: Town) -> None:
     assert len(rows(by_document, "acts")) == 2
     both = town.report("breach", upstream="far", person="민지")
     assert [row["receipt"] for row in rows(both, "flows")] == town.made["far"][2:]
+
+
+def test_text_that_an_upstream_had_and_did_not_answer_counts_as_sent(tmp_path: Path) -> None:
+    it = Upstream()
+    try:
+        house = House(tmp_path / "data")
+        abroad = {"country": "US", "owner": "acme", "class_max": "open"}
+        configured(
+            house,
+            table("first", it.address, "status=503", failures_max=1000, **abroad),
+            table("second", it.address, "instant", **abroad),
+        )
+        chief = house.key("chief", "--administrator")
+        with house.up() as server:
+            body = {"name": "both", "models": {"order": "listed", "list": [{"model": "first"}, {"model": "second"}]}}
+            assert server.request("POST", "/api/v1/routes", body, of(chief)).status == 200
+            name = said(chat(server, chief, model="both"))
+            town = Town(house, server, {"chief": chief}, "")
+            report = town.report("cross-border")
+            first, second = rows(report, "upstreams")
+            assert (first["flows"], first["outcomes"], first["tokens_out"]) == (1, {"passed_over": 1}, 0)
+            assert (second["flows"], second["outcomes"]) == (1, {"served": 1})
+            assert figures(report)["left_house"] == 1 and rows(report, "flows_out")[0]["engine"] == ["first", "second"]
+            for upstream in ("first", "second"):
+                assert [row["receipt"] for row in rows(town.report("breach", upstream=upstream), "flows")] == [name]
+    finally:
+        it.end()
 
 
 # --- proofs ----------------------------------------------------------------------------------------------------------
