@@ -162,7 +162,7 @@ impl Container {
         };
         let inside = &text[1..end];
         if text[end..].starts_with(' ') && inside == "br" {
-            return match text[end + 1..].as_bytes() {
+            return match &text.as_bytes()[end + 1..] {
                 [b'/', b'>', ..] if lettered => Step::Keep(end + 3),
                 [] | [b'/'] if !window.over() => Step::Wait(any),
                 _ => broken,

@@ -130,9 +130,9 @@ fn leads(letters: &[(usize, char)], from: usize, colon: usize) -> bool {
             slash(first) || first.is_some_and(|c| c.is_ascii_alphanumeric())
         }
         "data" => {
-            let kind = letters[colon + 1..].iter().take(64).map(|(_, c)| *c);
+            let mut kind = letters[colon + 1..].iter().take(64).map(|(_, c)| *c);
             first.is_some_and(|c| matches!(c, ',' | ';'))
-                || kind.skip_while(char::is_ascii_alphanumeric).next().is_some_and(|c| matches!(c, '/' | ';' | ','))
+                || kind.find(|c| !c.is_ascii_alphanumeric()).is_some_and(|c| matches!(c, '/' | ';' | ','))
         }
         name => {
             first.is_some() && (OPAQUE.contains(&name) || name.ends_with("javascript") || name.ends_with("vbscript"))
