@@ -142,21 +142,15 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ("tenant list", &[("what each may use, and used", "dure tenant list")]),
     ("tenant quota", &[("", "dure tenant quota waterworks 5000000"), ("no bound", "dure tenant quota waterworks")]),
     ("approval list", &[("what waits", "dure approval list --state open")]),
-    ("approval show", &[("", "dure approval show approval_01a22b70d1d274d3beb37e91d39991e6")]),
+    ("approval show", &[("", "dure approval show approval_01a2…")]),
     (
         "approval approve",
         &[(
-            "as the person whose key it is",
-            "DURE_KEY=dure_… dure approval approve approval_01a22b70d1d274d3beb37e91d39991e6 --reason \"seen, harmless\"",
+            "as the person whose key is in DURE_KEY",
+            "dure approval approve approval_01a2… --reason \"seen, harmless\" --days 7",
         )],
     ),
-    (
-        "approval decline",
-        &[(
-            "",
-            "DURE_KEY=dure_… dure approval decline approval_01a22b70d1d274d3beb37e91d39991e6 --reason \"ask legal first\"",
-        )],
-    ),
+    ("approval decline", &[("", "dure approval decline approval_01a2… --reason \"ask legal first\"")]),
     ("group create", &[("", "dure --tenant waterworks group create law")]),
     ("group list", &[("", "dure --tenant waterworks group list")]),
     ("person create", &[("", "dure --tenant waterworks person create minji --group law")]),
@@ -232,8 +226,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "report automated-decisions",
         &[(
             "somebody asked for an explanation",
-            "dure report automated-decisions --from 2026-11-01 --to 2026-11-30 --person minji \
-             --requested-at 2026-11-20T10:00 --out explanation.html",
+            "dure report automated-decisions --from 2026-11-01 --to 2026-11-30 --person minji --out why.html",
         )],
     ),
     (
@@ -249,7 +242,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             (
                 "a key was lost",
-                "dure report breach --from 2026-11-01 --to 2026-11-30 --key app --known-at 2026-11-30T09:00 --out breach.html",
+                "dure report breach --from 2026-11-01 --to 2026-11-30 --key app --known-at 2026-11-30T09:00",
             ),
             (
                 "a provider told of a breach; as a PDF",

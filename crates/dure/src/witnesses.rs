@@ -12,7 +12,7 @@ use crate::outward;
 use crate::settings::Settings;
 
 /// Where the largest cosigned checkpoint is kept, in the data folder.
-pub const KEPT: &str = "ledger.witnessed";
+pub const KEPT: &str = "witnessed.note";
 
 const REPLY_BYTES_MAX: u64 = 64 << 10;
 const WAIT_MAX: Duration = Duration::from_secs(10);
