@@ -23,6 +23,7 @@ mod schema;
 mod serving;
 mod stopwatch;
 mod stream;
+mod talk;
 mod turns;
 mod vectors;
 mod veil;
