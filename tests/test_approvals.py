@@ -273,6 +273,7 @@ def test_a_class_is_lowered_by_two_people_and_found_by_those_who_may_then(archiv
         request = refused.headers["x-dure-approval"]
         [waits] = [one for one in waiting(server, keys["lee"], "&state=open") if one["id"] == request]
         assert waits["question"]["act"]["declassify"]["reason"] == "공보에 실렸음" and waits["yours_to_answer"]
+        assert waits["about"] == {"corpus": "records", "path": "회의록.md"} and list(waits["names"].values()) == ["kim"]
         assert say(server, keys["kim"], request).status == 403
         assert say(server, keys["lee"], request).status == 200
         assert found(server, keys["reader"]) == [], "an approval alone changes nothing"

@@ -1,9 +1,8 @@
 // What waits for somebody's approval: what one asked for, what is one's own to answer, and, for administrators, all of it.
 
-import { html, useEffect, useState } from "../lib/html.js";
+import { html, useState } from "../lib/html.js";
 import { call, list, told } from "../lib/api.js";
-import { names, whoIs } from "../lib/names.js";
-import { become, place } from "../lib/place.js";
+import { address, become, place } from "../lib/place.js";
 import { worded } from "../lib/receipt.js";
 import { exactly, t } from "../lib/text.js";
 import { Dialog } from "../parts/dialog.js";
@@ -19,11 +18,7 @@ const STATES = /** @type {const} */ (["open", "approved", "declined", "expired"]
 export function Approvals() {
   const state = STATES.find((one) => one === place.value.query.get("state")) ?? "open";
   const loaded = useLoaded(() => list(`/api/v1/approvals?state=${state}`), [state]);
-  const [known, setKnown] = useState(/** @type {Map<string, string>} */ (new Map()));
   const [answering, setAnswering] = useState(/** @type {{ request: any, answer: "approve" | "decline" } | null} */ (null));
-  useEffect(() => {
-    names().then(setKnown, () => {});
-  }, []);
   return html`<div class="page">
     <${Head} title=${t("nav.approvals")} lead=${t("approvals.lead")} />
     <${Tabs} label=${t("nav.approvals")} current=${state} choose=${(/** @type {string} */ to) => become(["approvals"], to === "open" ? undefined : { state: to })}
@@ -31,7 +26,7 @@ export function Approvals() {
       <${Show} loaded=${loaded}>${(/** @type {any[]} */ requests) =>
         requests.length === 0
           ? html`<${Empty} title=${t("approvals.empty")} text=${t("approvals.empty.text")} />`
-          : html`<ul class="requests">${requests.map((request) => html`<${Request} key=${request.id} request=${request} known=${known} answer=${(/** @type {"approve" | "decline"} */ answer) => setAnswering({ request, answer })} />`)}</ul>`}</${Show}>
+          : html`<ul class="requests">${requests.map((request) => html`<${Request} key=${request.id} request=${request} answer=${(/** @type {"approve" | "decline"} */ answer) => setAnswering({ request, answer })} />`)}</ul>`}</${Show}>
     </${Tabs}>
     ${answering && html`<${Answer} ...${answering} close=${() => setAnswering(null)} done=${() => {
       setAnswering(null);
@@ -40,20 +35,24 @@ export function Approvals() {
   </div>`;
 }
 
-/** @param {{ request: any, known: Map<string, string>, answer: (answer: "approve" | "decline") => void }} props */
-function Request({ request, known, answer }) {
-  const { question } = request;
+/** @param {{ request: any, answer: (answer: "approve" | "decline") => void }} props */
+function Request({ request, answer }) {
+  const { question, about } = request;
+  const name = (/** @type {string} */ id) => request.names[id] ?? id;
+  const reason = question.act.declassify?.reason;
   return html`<li class="request">
     <div class="grow">
       <h2>${what(question.act)}</h2>
       <dl class="about">
-        <div><dt>${t("approvals.who")}</dt><dd>${whoIs(question.who, known)}</dd></div>
+        <div><dt>${t("approvals.who")}</dt><dd>${question.who.id ? name(question.who.id) : t("subject.operator")}</dd></div>
+        ${about && html`<div><dt>${t("approvals.about")}</dt><dd><a href=${address(["records", about.corpus, "document"], { id: question.act.declassify.document })}>${about.corpus} / ${about.path}</a></dd></div>`}
+        ${reason && html`<div><dt>${t("approvals.reason")}</dt><dd>${reason}</dd></div>`}
         <div><dt>${t("label.class")}</dt><dd><${Class} name=${question.text.class} /></dd></div>
         ${question.route && html`<div><dt>${t("approvals.route")}</dt><dd><code>${question.route}</code></dd></div>`}
         <div><dt>${t("approvals.by")}</dt><dd>${request.groups.join(", ")}</dd></div>
         <div><dt>${t("approvals.asked")}</dt><dd>${exactly(request.asked)}</dd></div>
-        ${request.approvals.map((/** @type {any} */ one) => html`<div><dt>${t("approvals.said.yes")}</dt><dd>${known.get(one.approver) ?? one.approver} (${one.group}), ${t("approvals.until", { when: exactly(one.until) })}<span class="detail"> ${one.reason}</span></dd></div>`)}
-        ${request.declined && html`<div><dt>${t("approvals.said.no")}</dt><dd>${known.get(request.declined.by) ?? request.declined.by}<span class="detail"> ${request.declined.reason}</span></dd></div>`}
+        ${request.approvals.map((/** @type {any} */ one) => html`<div><dt>${t("approvals.said.yes")}</dt><dd>${name(one.approver)} (${one.group}), ${t("approvals.until", { when: exactly(one.until) })}<span class="detail"> ${one.reason}</span></dd></div>`)}
+        ${request.declined && html`<div><dt>${t("approvals.said.no")}</dt><dd>${name(request.declined.by)}<span class="detail"> ${request.declined.reason}</span></dd></div>`}
       </dl>
       <p class="detail"><code>${request.id}</code></p>
     </div>

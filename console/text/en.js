@@ -295,6 +295,7 @@ export default {
   "approvals.empty.text": "What you asked for and what is yours to answer stands here.",
   "approvals.who": "Asked by",
   "approvals.route": "Route",
+  "approvals.about": "Document",
   "approvals.by": "To be approved by",
   "approvals.asked": "Asked",
   "approvals.said.yes": "Approved by",

@@ -296,6 +296,7 @@ export default {
   "approvals.empty.text": "내가 요청한 것과 내가 답할 것이 여기에 나옵니다.",
   "approvals.who": "요청한 이",
   "approvals.route": "경로",
+  "approvals.about": "문서",
   "approvals.by": "승인할 그룹",
   "approvals.asked": "요청한 때",
   "approvals.said.yes": "승인한 이",

@@ -44,6 +44,9 @@ def test_somebody_else_approves_at_the_console(archive) -> None:
     page = visit.page(keys["lee"], "#/approvals")
     shown = page.locator(".request")
     expect(shown).to_contain_text("공개")
+    # Who asks for what, and why: an approver need not administer anything to be told.
+    for told in ("kim", "records / 회의록.md", "공보에 실렸음"):
+        expect(shown).to_contain_text(told)
     shown.get_by_role("button", name="승인", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("button", name="승인", exact=True)).to_be_disabled()
@@ -53,6 +56,7 @@ def test_somebody_else_approves_at_the_console(archive) -> None:
     expect(page.get_by_role("heading", name="아무것도 없습니다")).to_be_visible()
     page.get_by_role("tab", name="승인됨").click()
     expect(page.locator(".request")).to_contain_text("살펴보니 괜찮음")
+    expect(page.locator(".request")).to_contain_text("lee (data-protection)")
     assert page.evaluate("location.hash") == "#/approvals?state=approved"
     visit.watched.check()
 

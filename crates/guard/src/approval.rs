@@ -104,6 +104,11 @@ impl Approval {
         Ok(kept.into_iter().map(approval).collect())
     }
 
+    /// Who gave it, by id.
+    pub fn approver(&self) -> &str {
+        &self.approver
+    }
+
     /// Until when it is good.
     pub fn until(&self) -> Timestamp {
         self.until

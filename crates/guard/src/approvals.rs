@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use base::{ApprovalId, ContentHash, GroupId, Principal, TenantId};
+use base::{ApprovalId, ContentHash, DocumentId, GroupId, Principal, TenantId};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
@@ -14,7 +14,7 @@ use sqlx::sqlite::SqliteRow;
 use store::{Store, StoreError};
 
 use crate::approval::{self, Approval, Approvers};
-use crate::policy::{Question, Who};
+use crate::policy::{Act, Question, Who};
 use crate::{Guard, Refusal};
 
 /// Questions of one tenant that wait at the same time.
@@ -98,6 +98,21 @@ impl ApprovalRequest {
     /// Whether this principal asked.
     pub fn is_of(&self, principal: &Principal) -> bool {
         Who::of(principal).is(&self.question.who)
+    }
+
+    /// The document whose class is to be lowered, if it is about one.
+    pub fn document(&self) -> Option<DocumentId> {
+        match &self.question.act {
+            Act::Declassify(step) => step.document,
+            _ => None,
+        }
+    }
+
+    /// The ids of all who are named in it: who asked, who approved, who declined.
+    pub fn named(&self) -> BTreeSet<&str> {
+        let approvers = self.approvals.iter().map(Approval::approver);
+        let declined = self.declined.iter().map(|declined| &*declined.by);
+        approvers.chain(declined).chain([&*self.question.who.id]).collect()
     }
 }
 

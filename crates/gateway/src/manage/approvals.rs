@@ -1,11 +1,11 @@
 //! Questions that need somebody's approval, and the answers to them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use base::{ApprovalId, GroupId, Principal};
+use base::{ApprovalId, DocumentId, GroupId, Principal};
 use guard::{ApprovalRequest, ApprovalState, Verdict};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,18 @@ pub(crate) struct Approval {
     request: ApprovalRequest,
     /// Whether it waits for this caller's answer.
     yours_to_answer: bool,
+    /// What those who are named in it are called, by their ids.
+    names: BTreeMap<String, String>,
+    /// The document that it is about, for a caller who may read text of its class.
+    about: Option<About>,
+}
+
+/// A document, by its place.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = AboutDocument)]
+struct About {
+    corpus: String,
+    path: String,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, utoipa::ToSchema)]
@@ -75,8 +87,12 @@ pub(crate) async fn list(
     found.retain(|request| {
         which.state.is_none_or(|state| request.state == state) && sees(&app, &principal, &groups, request)
     });
-    let page = page.newest(found, |request| request.id.to_string())?;
-    Ok(Json(page.map(|request| told(&principal, &groups, request))))
+    let List { data, next } = page.newest(found, |request| request.id.to_string())?;
+    let mut told = Vec::with_capacity(data.len());
+    for request in data {
+        told.push(tell(&app, &principal, &groups, request).await?);
+    }
+    Ok(Json(List { data: told, next }))
 }
 
 /// One question that needs approval.
@@ -93,7 +109,7 @@ pub(crate) async fn show(
 ) -> Result<Json<Approval>, ApiError> {
     let groups = groups(&app, &principal);
     let request = visible(&app, &principal, &groups, id).await?;
-    Ok(Json(told(&principal, &groups, request)))
+    Ok(Json(tell(&app, &principal, &groups, request).await?))
 }
 
 /// Approves or declines what somebody else asked for. Only a person of the group that the policy names may, who may read
@@ -125,7 +141,7 @@ pub(crate) async fn answer(
         }
     };
     let request = app.approvals.answer(&principal, &groups, id, verdict, &answer.reason).await?;
-    Ok(Json(told(&principal, &groups, request)))
+    Ok(Json(tell(&app, &principal, &groups, request).await?))
 }
 
 async fn visible(
@@ -151,7 +167,36 @@ fn may_answer(principal: &Principal, groups: &HashMap<String, GroupId>, request:
     request.groups.iter().filter_map(|name| groups.get(name)).any(|group| principal.groups.contains(group))
 }
 
-fn told(principal: &Principal, groups: &HashMap<String, GroupId>, request: ApprovalRequest) -> Approval {
+async fn tell(
+    app: &App,
+    principal: &Principal,
+    groups: &HashMap<String, GroupId>,
+    request: ApprovalRequest,
+) -> Result<Approval, ApiError> {
     let open = request.state == ApprovalState::Open && !request.is_of(principal);
-    Approval { yours_to_answer: open && may_answer(principal, groups, &request), request }
+    let about = match request.document().filter(|_| request.question.text.class <= principal.read_class_max) {
+        Some(document) => about(app, document).await?,
+        None => None,
+    };
+    Ok(Approval {
+        yours_to_answer: open && may_answer(principal, groups, &request),
+        names: names(app, &request),
+        about,
+        request,
+    })
+}
+
+/// Where a document lies, if it is there still.
+async fn about(app: &App, document: DocumentId) -> Result<Option<About>, ApiError> {
+    let Some(revision) = app.corpora.revisions(document).await?.pop() else { return Ok(None) };
+    let corpus = app.corpora.get(revision.corpus).await?;
+    Ok(corpus.map(|corpus| About { corpus: corpus.name, path: revision.path }))
+}
+
+/// The names of all people and keys that a request names.
+fn names(app: &App, request: &ApprovalRequest) -> BTreeMap<String, String> {
+    let people = app.tenancy.people(request.tenant).into_iter().map(|person| (person.id.to_string(), person.name));
+    let keys = app.tenancy.keys(request.tenant).into_iter().map(|key| (key.id.to_string(), key.name));
+    let named = request.named();
+    people.chain(keys).filter(|(id, _)| named.contains(id.as_str())).collect()
 }
