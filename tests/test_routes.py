@@ -180,6 +180,32 @@ def test_a_first_choice_that_is_left_alone_still_draws_the_border(house: House, 
         assert passed(last) == [("home", False, "left_alone"), ("far", False, "border")]
 
 
+def test_a_model_that_is_gone_opens_no_way_out(house: House, upstream: Upstream) -> None:
+    """The house's own model is taken away; what stands behind it in the list is somebody else's."""
+    home = table("home", upstream.address, "instant", owner="house")
+    far = table("far", upstream.address, "instant", **ABROAD)
+    near = table("near", upstream.address, "instant", owner="house")
+    configured(house, home, far, near)
+    chief = house.key("chief", "--administrator")
+    with house.up() as server:
+        made(server, {"chief": chief}, "listed", "home", "far")
+        made(server, {"chief": chief}, "drawn", "home", "far", order="weighted")
+        made(server, {"chief": chief}, "behind", "far", "home")
+        made(server, {"chief": chief}, "inside", "home", "far", "near")
+    configured(house, far, near)
+    with house.up() as server:
+        for name in ("listed", "drawn"):
+            gone = ask(server, chief, name)
+            assert gone.status == 404, (name, gone.body)
+            assert passed(listed(server, chief, f"&kind=receipt&asked={name}")[0]) == [("far", False, "border")]
+        assert upstream.seen()["requests"] == 0
+        # A list that begins abroad goes abroad; one that has another model of the house stays there.
+        for name, answered in [("behind", "far"), ("inside", "near")]:
+            answer = ask(server, chief, name)
+            assert answer.status == 200, (name, answer.body)
+            assert receipt(server, chief, answer.headers["x-dure-receipt"])["engine"]["name"] == answered
+
+
 def test_a_stand_in_needs_a_permit_of_its_own(town) -> None:
     """Sensitive text may go to the first model and not to the second."""
     _, server, keys, it = town

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
-use base::{Label, Principal};
-use engine::choice::{Asked, Candidates, Choice, LeftOut, Standing, hangul_percent};
+use base::{Class, Label, Principal};
+use engine::choice::{Asked, Candidates, Choice, LeftOut, Order, Standing, hangul_percent};
 use engine::estimate::{prompt_tokens, tokens_of};
 use engine::{Abilities, ChatRequest, Circuit};
 use guard::{ApprovalsError, EgressPermit, EngineTerms, Flow, Refusal, Used};
@@ -69,7 +69,14 @@ impl Serving {
             return Err(failed.unwrap_or_else(|| none_fits(name, &choice, &asked, find)));
         }
         let left = choice.order.iter().filter_map(|name| find(name).cloned()).collect();
-        Ok(ways(left, choice.first.and_then(find).map(|served| served.terms.clone()), failed))
+        let first = if may_be_first(models, &choice) {
+            // Where a model would have been that is not there, nobody knows: nothing leaves the house in its place.
+            let (name, country) = (name.to_owned(), self.parts.guard.home());
+            Some(EngineTerms { name, country, class_max: Class::Open, owner: None })
+        } else {
+            choice.first.and_then(find).map(|served| served.terms.clone())
+        };
+        Ok(ways(left, first, failed))
     }
 }
 
@@ -184,6 +191,16 @@ fn may_work_elsewhere(error: &ChatError) -> bool {
         | ChatError::LeftAlone { .. }
         | ChatError::Unavailable { .. } => true,
         _ => false,
+    }
+}
+
+/// Whether a model that is not there may have been the first choice.
+fn may_be_first(models: &Candidates, choice: &Choice<'_>) -> bool {
+    let missing = |name: &str| choice.left_out.iter().any(|(left, why)| *left == name && *why == LeftOut::Missing);
+    let mut before = models.list().iter().map(|one| &*one.engine);
+    match models.order() {
+        Order::Listed => before.take_while(|name| Some(*name) != choice.first).any(missing),
+        Order::Weighted => before.any(missing),
     }
 }
 
