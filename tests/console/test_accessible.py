@@ -10,6 +10,16 @@ from playwright.sync_api import Page, expect
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+# A colour that is still fading in is not the one to judge. What was just opened begins to move a frame later: at rest is
+# who has not moved for three frames. An animation that is cancelled has come to its end, too.
+AT_REST = """async () => {
+  for (let still = 0; still < 3; still += 1) {
+    await new Promise(requestAnimationFrame);
+    const moving = document.getAnimations().filter(one => one.effect.getTiming().iterations < 9 && one.playState !== "finished");
+    if (moving.length) still = -1;
+    await Promise.allSettled(moving.map(one => one.finished));
+  }
+}"""
 PLACES = [
     "#/ask",
     "#/records",
@@ -29,10 +39,7 @@ PLACES = [
 
 
 def check(page: Page, where: str) -> None:
-    # One that is cancelled has come to its end, too.
-    page.evaluate(
-        "() => Promise.allSettled(document.getAnimations().filter(one => one.effect.getTiming().iterations < 9).map(one => one.finished))"
-    )
+    page.evaluate(AT_REST)
     page.evaluate(AXE)
     found = page.evaluate(f"axe.run(document, {json.dumps(RULES)}).then(result => result.violations)")
     told = [
@@ -70,4 +77,5 @@ def test_an_answer_with_its_sources_breaks_none_either(city: City, visit: Visit,
     check(page, f"search {light}")
     page.goto(f"{visit.server.url}/#/access")
     page.get_by_role("button", name="새 키").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
     check(page, f"dialog {light}")
