@@ -18,12 +18,13 @@ import { Policies } from "./pages/policies.js";
 import { Reader } from "./pages/reader.js";
 import { Receipts } from "./pages/receipts.js";
 import { Records } from "./pages/records.js";
+import { Reports } from "./pages/reports.js";
 import { Routes } from "./pages/routes.js";
 import { SignIn } from "./pages/signin.js";
 import { Welcome } from "./pages/welcome.js";
 
 /** Pages by the first part of their place. */
-const PAGES = { ask: Ask, records: Records, models: Models, routes: Routes, receipts: Receipts, policies: Policies, approvals: Approvals, masking: Masking, access: Access, health: Health, welcome: Welcome };
+const PAGES = { ask: Ask, records: Records, models: Models, routes: Routes, receipts: Receipts, reports: Reports, policies: Policies, approvals: Approvals, masking: Masking, access: Access, health: Health, welcome: Welcome };
 
 function Console() {
   useEffect(() => {

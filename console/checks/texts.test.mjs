@@ -9,7 +9,7 @@ import ko from "../text/ko.js";
 const root = new URL("..", import.meta.url);
 const FOLDERS = ["", "answer/", "lib/", "pages/", "pages/ask/", "parts/"];
 /** Names, units and samples that are the same in every language. */
-const SAME = new Set(["JSON", "Markdown", "dure_…", "KR", "kogl-1"]);
+const SAME = new Set(["JSON", "Markdown", "dure_…", "KR", "kogl-1", "SHA-256"]);
 const READ_ALOUD = /\b(?:aria-label|aria-roledescription|alt|label|placeholder|title)="([^"]*)"/g;
 
 const sources = FOLDERS.flatMap((folder) =>

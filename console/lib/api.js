@@ -65,6 +65,16 @@ export async function text(path) {
 }
 
 /**
+ * A request and its bytes, with what the server says of them.
+ * @param {string} path @param {AbortSignal} [signal]
+ * @returns {Promise<{ bytes: Uint8Array<ArrayBuffer>, headers: Headers }>}
+ */
+export async function file(path, signal) {
+  const response = await send("GET", path, undefined, signal);
+  return { bytes: new Uint8Array(await response.arrayBuffer()), headers: response.headers };
+}
+
+/**
  * The items of a list. A paged one says `data` and `next`, and is read to its end, or to `max` items.
  * @param {string} path @param {number} [max]
  * @returns {Promise<any[]>}
@@ -166,4 +176,4 @@ export function told(error) {
 const isTold = (error) => typeof error?.code === "string" && typeof error.message === "string";
 
 /** Errors of which all is said. */
-const PLAIN = new Set(["unreachable", "broken", "invalid_api_key", "rate_limit_exceeded", "internal", "body_too_large", "disk_full", "insufficient_quota"]);
+const PLAIN = new Set(["unreachable", "broken", "invalid_api_key", "rate_limit_exceeded", "internal", "body_too_large", "disk_full", "insufficient_quota", "reports_busy", "reports_forbidden"]);

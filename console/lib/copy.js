@@ -17,9 +17,9 @@ export async function copy(text) {
   }
 }
 
-/** Gives a person a file. @param {string} name @param {string} text @param {string} kind */
-export function save(name, text, kind) {
-  const address = URL.createObjectURL(new Blob([text], { type: kind }));
+/** Gives a person a file. @param {string} name @param {BlobPart} content @param {string} kind */
+export function save(name, content, kind) {
+  const address = URL.createObjectURL(new Blob([content], { type: kind }));
   const link = document.createElement("a");
   link.href = address;
   link.download = name;

@@ -118,8 +118,8 @@ async function idOf(log) {
 /** The part of a note that is signed, with its last line's end. @param {string} note */
 const signedText = (note) => note.slice(0, note.lastIndexOf("\n\n") + 1);
 
-/** @param {Uint8Array[]} parts */
-async function hash(...parts) {
+/** The SHA-256 of bytes, one after the other. @param {Uint8Array[]} parts */
+export async function hash(...parts) {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

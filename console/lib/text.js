@@ -32,8 +32,15 @@ export function choose(name) {
  * @param {Record<string, string | number>} [values]
  * @returns {string}
  */
-export function t(key, values) {
-  let text = texts[language.value][key] ?? key;
+export const t = (key, values) => said(language.value, key, values);
+
+/**
+ * The text of a key in a language that need not be this page's.
+ * @param {Language} tongue @param {Key} key @param {Record<string, string | number>} [values]
+ * @returns {string}
+ */
+export function said(tongue, key, values) {
+  let text = texts[tongue][key] ?? key;
   if (!values) return text;
   if ("n" in values && text.includes("|")) {
     const [one, many] = text.split("|");

@@ -5,7 +5,8 @@ import { choose, language, t } from "../lib/text.js";
 import { theme } from "../lib/theme.js";
 import { Icon } from "./icon.js";
 
-const LANGUAGES = /** @type {const} */ ({ ko: "한국어", en: "English" });
+/** What each language calls itself. */
+export const LANGUAGES = /** @type {const} */ ({ ko: "한국어", en: "English" });
 
 export function Language() {
   return html`<div class="segments" role="group" aria-label=${t("language")}>

@@ -17,6 +17,7 @@ const NAVIGATION = /** @type {const} */ ([
   ["models", "nav.models"],
   ["routes", "nav.routes"],
   ["receipts", "nav.receipts"],
+  ["reports", "nav.reports"],
   ["policies", "nav.policies"],
   ["approvals", "nav.approvals"],
   ["masking", "nav.masking"],
@@ -101,6 +102,7 @@ const KEYS = /** @type {const} */ ([
   ["g m", "nav.models"],
   ["g o", "nav.routes"],
   ["g e", "nav.receipts"],
+  ["g t", "nav.reports"],
   ["g p", "nav.policies"],
   ["g v", "nav.approvals"],
   ["g s", "nav.masking"],
@@ -126,7 +128,7 @@ function Help({ close }) {
 function shortcuts(help) {
   let before = "";
   /** @type {Record<string, string>} */
-  const pages = { a: "ask", r: "records", m: "models", o: "routes", e: "receipts", p: "policies", v: "approvals", s: "masking", k: "access", h: "health" };
+  const pages = { a: "ask", r: "records", m: "models", o: "routes", e: "receipts", t: "reports", p: "policies", v: "approvals", s: "masking", k: "access", h: "health" };
   return (/** @type {KeyboardEvent} */ event) => {
     const target = /** @type {HTMLElement} */ (event.target);
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
