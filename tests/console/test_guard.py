@@ -82,6 +82,13 @@ def test_filters_stand_in_the_address_and_hold(city: City, visit: Visit) -> None
     expect(rows(page).first).to_be_visible()
 
 
+def test_why_something_was_refused_leaves_room_on_a_phone(city: City, visit: Visit) -> None:
+    chat(city.server, city.reader, "안녕", "no-such-model")
+    page = visit.page(city.administrator, "#/receipts?outcome=refused", viewport={"width": 390, "height": 800}, locale="en-GB")
+    expect(rows(page).first).to_contain_text("no such route or model")
+    assert min(cell.bounding_box()["width"] for cell in rows(page).first.locator("th, td:nth-child(2)").all()) > 70
+
+
 @pytest.mark.parametrize("query", ["kind=<img src=x>", "outcome=' OR 1=1 --", "from=never&to=2026-99-99", "after=-1", "after=x", "asked=" + "가" * 300])
 def test_addresses_that_say_nonsense_break_nothing(city: City, visit: Visit, query: str) -> None:
     page = visit.page(city.administrator, f"#/receipts?{query}")
