@@ -66,8 +66,8 @@ export const percent = (part) => part.toLocaleString(locale(), { style: "percent
 /** A large number in short: 630M, 6.3억. @param {number} value */
 export const short = (value) => value.toLocaleString(locale(), { notation: "compact", maximumFractionDigits: 1 });
 
-/** What a language is called, by its code. @param {string} code */
-export const languageName = (code) => new Intl.DisplayNames([locale()], { type: "language" }).of(code) ?? code;
+/** What a language is called, by its code; `mul` is ISO 639's for many. @param {string} code */
+export const languageName = (code) => (code === "mul" ? t("models.languages.many") : new Intl.DisplayNames([locale()], { type: "language" }).of(code) ?? code);
 
 /** Bytes as people say them. @param {number} bytes */
 export function size(bytes) {

@@ -272,6 +272,7 @@ export default {
   "models.memory": "takes {size} of memory now",
   "models.context": "{n} tokens at once",
   "models.languages": "Languages: {languages}",
+  "models.languages.many": "many languages",
   "models.pull": "Pull",
   "models.progress": "Progress of {name}",
   "models.phase.waiting": "Beginning…",

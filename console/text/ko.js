@@ -273,6 +273,7 @@ export default {
   "models.memory": "지금 메모리 {size}",
   "models.context": "한 번에 토큰 {n}개",
   "models.languages": "언어: {languages}",
+  "models.languages.many": "여러 언어",
   "models.pull": "받기",
   "models.progress": "{name} 진행률",
   "models.phase.waiting": "시작하는 중…",

@@ -142,6 +142,11 @@ def test_the_language_changes_everywhere_at_once_and_stays(city: City, visit: Vi
     expect(other.get_by_role("heading", name="What would you like to know?")).to_be_visible()
 
 
+def test_a_model_of_many_languages_says_so(city: City, visit: Visit) -> None:
+    page = visit.page(city.administrator, "#/models")
+    expect(page.get_by_text("언어: 영어, 여러 언어")).to_be_visible()
+
+
 PLACES = [
     "#/ask",
     "#/records",
