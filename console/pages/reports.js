@@ -144,7 +144,7 @@ function Of({ name, draft, set, wrong }) {
   const from = name === "breach" ? "known_at" : "requested_at";
   return html`<fieldset><legend>${t("reports.of")}</legend>
     <p class="hint">${t(name === "breach" ? "reports.of.breach" : "reports.of.any")}</p>
-    <div class="pair">${text("key", keys)}${text("person", people)}${text("upstream", engines)}${text("document", [], t("reports.document.hint"))}</div>
+    <div class="pair named">${text("key", keys)}${text("person", people)}${text("upstream", engines)}${text("document", [], t("reports.document.hint"))}</div>
     <div class="since"><${Field} label=${t(`reports.${from}`)} hint=${t("reports.clock.hint")}>${(/** @type {any} */ { id, described }) => html`<input id=${id} type="datetime-local" aria-describedby=${described} value=${draft[from]} onInput=${(/** @type {any} */ event) => set({ [from]: event.currentTarget.value })} />`}</${Field}>
     </div>
   </fieldset>`;

@@ -40,7 +40,7 @@ export function TurnView({ turn, again, edit }) {
       ${trouble && html`<div class="failure" role="alert"><${Icon} name="warning" /><div><p>${trouble.text}</p>${trouble.detail && html`<p class="detail">${trouble.detail}</p>`}</div></div>`}
       ${turn.state === "stopped" && html`<p class="aside">${t("turn.stopped.note")}</p>`}
       ${turn.finish === "length" && html`<p class="aside">${t("turn.length")}</p>`}
-      ${!running && turn.unsupported.length > 0 && html`<p class="aside"><span class="unsupported">${t("ask.legend.sample")}</span> ${t("answer.unsupported.note", { n: turn.unsupported.length })}</p>`}
+      ${!running && turn.unsupported.length > 0 && html`<p class="aside"><span class="unsupported">${t("ask.legend.sample")}</span>: ${t("answer.unsupported.note", { n: turn.unsupported.length })}</p>`}
       ${!running && turn.withheld > 0 && html`<p class="aside">${t("answer.withheld", { n: turn.withheld })}</p>`}
       ${!running && html`<${Cited} turn=${turn} />`}
       ${!running && turn.kind === "generated" && turn.extract.length > 0 && html`<${Extract} turn=${turn} />`}
