@@ -38,13 +38,13 @@ export function Approvals() {
 /** @param {{ request: any, answer: (answer: "approve" | "decline") => void }} props */
 function Request({ request, answer }) {
   const { question, about } = request;
-  const name = (/** @type {string} */ id) => request.names[id] ?? id;
+  const name = nameIn(request);
   const reason = question.act.declassify?.reason;
   return html`<li class="request">
     <div class="grow">
       <h2>${what(question.act)}</h2>
       <dl class="about">
-        <div><dt>${t("approvals.who")}</dt><dd>${question.who.id ? name(question.who.id) : t("subject.operator")}</dd></div>
+        <div><dt>${t("approvals.who")}</dt><dd>${asker(request)}</dd></div>
         ${about && html`<div><dt>${t("approvals.about")}</dt><dd><a href=${address(["records", about.corpus, "document"], { id: question.act.declassify.document })}>${about.corpus} / ${about.path}</a></dd></div>`}
         ${reason && html`<div><dt>${t("approvals.reason")}</dt><dd>${reason}</dd></div>`}
         <div><dt>${t("label.class")}</dt><dd><${Class} name=${question.text.class} /></dd></div>
@@ -84,7 +84,9 @@ function Answer({ request, answer, close, done }) {
   };
   return html`<${Dialog} title=${t(`approvals.${answer}.title`)} close=${close}>
     <form class="form" onSubmit=${submit}>
-      <p>${what(request.question.act)}</p>
+      <div><p><strong>${what(request.question.act)}</strong></p>
+        <p class="facts"><span>${asker(request)}</span>${request.about && html`<span>${request.about.corpus} / ${request.about.path}</span>`}</p>
+        ${request.question.act.declassify?.reason && html`<p class="detail">${request.question.act.declassify.reason}</p>`}</div>
       <${Field} label=${t("approvals.reason")} hint=${t("approvals.reason.hint")}>${(/** @type {any} */ { id, described }) => html`<textarea id=${id} aria-describedby=${described} rows="3" maxlength="500" required value=${reason} onInput=${(/** @type {any} */ event) => setReason(event.currentTarget.value)}></textarea>`}</${Field}>
       ${answer === "approve" && html`<${Field} label=${t("approvals.days")} hint=${t("approvals.days.hint")}>${(/** @type {any} */ { id, described }) => html`<input id=${id} aria-describedby=${described} type="number" min="1" max="30" required value=${days} onInput=${(/** @type {any} */ event) => setDays(event.currentTarget.valueAsNumber)} />`}</${Field}>`}
       ${mistake && html`<p class="callout bad" role="alert">${mistake}</p>`}
@@ -92,6 +94,12 @@ function Answer({ request, answer, close, done }) {
     </form>
   </${Dialog}>`;
 }
+
+/** The names that a request knows. @param {any} request */
+const nameIn = (request) => (/** @type {string} */ id) => request.names[id] ?? id;
+
+/** Who asks. @param {any} request */
+const asker = (request) => (request.question.who.id ? nameIn(request)(request.question.who.id) : t("subject.operator"));
 
 /** What is to happen, in a few words. @param {Record<string, any>} act */
 function what(act) {

@@ -49,6 +49,9 @@ def test_somebody_else_approves_at_the_console(archive) -> None:
         expect(shown).to_contain_text(told)
     shown.get_by_role("button", name="승인", exact=True).click()
     dialog = page.get_by_role("dialog")
+    # Which of several requests it is stands in the question, too.
+    for told in ("kim", "records / 회의록.md", "공보에 실렸음"):
+        expect(dialog).to_contain_text(told)
     expect(dialog.get_by_role("button", name="승인", exact=True)).to_be_disabled()
     dialog.get_by_label("까닭").fill("살펴보니 괜찮음")
     dialog.get_by_label("날수").fill("3")
