@@ -12,11 +12,24 @@ export function Dialog({ title, close, children, wide }) {
   useEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
+    if (!dialog) return undefined;
     // To what is to be filled in, or else to what does no harm.
-    /** @type {HTMLElement | null | undefined} */
-    const first = dialog?.querySelector(".dialog-content :is(input, textarea, select)") ?? dialog?.querySelector(".actions button");
-    first?.focus();
-    return () => dialog?.close();
+    const begin = () => {
+      /** @type {HTMLElement | null} */
+      const first = dialog.querySelector(".dialog-content :is(input, textarea, select)") ?? dialog.querySelector(".actions button");
+      first?.focus();
+      return first !== null;
+    };
+    // A form that is still on its way is waited for, unless somebody has gone on meanwhile.
+    const before = document.activeElement;
+    const coming = new MutationObserver(() => {
+      if (document.activeElement !== before || begin()) coming.disconnect();
+    });
+    if (!begin()) coming.observe(dialog, { childList: true, subtree: true });
+    return () => {
+      coming.disconnect();
+      dialog.close();
+    };
   }, []);
   const [id] = useState(() => `dialog-${(last += 1)}`);
   const outside = (/** @type {MouseEvent} */ event) => {

@@ -221,6 +221,12 @@ def test_all_is_done_by_keyboard_alone(city: City, visit: Visit) -> None:
     expect(page.get_by_role("tab", name="사람")).to_have_attribute("aria-selected", "true")
 
 
+def test_a_form_that_comes_late_has_the_focus_all_the_same(city: City, visit: Visit) -> None:
+    page = visit.page(city.administrator, "#/routes")
+    page.get_by_role("button", name="새 경로").first.click()
+    expect(page.get_by_role("dialog").get_by_label("이름", exact=True)).to_be_focused()
+
+
 def reach(page: Page, wanted, backwards: bool = False) -> None:
     """Tabs until `wanted` has the focus."""
     for _ in range(40):
