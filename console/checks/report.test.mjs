@@ -30,6 +30,11 @@ test("the address says what is in the form, and the form what is in the address"
   const query = new URLSearchParams("from=2026-11-01&to=2026-11-02&key=app&known_at=2026-11-30T09:00&after=x");
   const draft = drafted("breach", query, "2026-11-30");
   assert.deepEqual(wish("breach", { ...draft, person: " " }), { from: "2026-11-01", to: "2026-11-02", key: "app", known_at: "2026-11-30T09:00" });
+  const id = `doc_${"0a".repeat(16)}`;
+  for (const document of [id, ` ${id}`, `http://127.0.0.1:7400/#/records/minutes/document?id=${id}&from=3`]) {
+    assert.equal(wish("breach", { document }).document, id);
+  }
+  assert.equal(wish("breach", { document: "doc_1" }).document, "doc_1");
   assert.equal(drafted("models", query, "2026-11-30").key, undefined);
   assert.equal(drafted("models", new URLSearchParams(), "2026-11-30").from, "2026-11-01");
 });

@@ -66,7 +66,10 @@ export function drafted(name, query, day) {
 }
 
 /** What is asked of the server, and stands in the address. @param {string} name @param {Draft} draft */
-export const wish = (name, draft) => Object.fromEntries(["from", "to", ...fieldsOf(name), "language"].map((field) => [field, (draft[field] ?? "").trim()]).filter(([, value]) => value));
+export const wish = (name, draft) => Object.fromEntries(["from", "to", ...fieldsOf(name), "language"].map((field) => [field, said(field, (draft[field] ?? "").trim())]).filter(([, value]) => value));
+
+/** What a field says: of a document's address, the document. @param {string} field @param {string} value */
+const said = (field, value) => (field === "document" && /\bdoc_[0-9a-f]{32}\b/.exec(value)?.[0]) || value;
 
 /**
  * What is wrong with it, by the field: what the server would refuse.

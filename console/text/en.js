@@ -607,7 +607,7 @@ export default {
   "reports.key": "Key",
   "reports.person": "Person",
   "reports.document": "Document",
-  "reports.document.hint": "The id that begins with doc_; receipts and reports name it.",
+  "reports.document.hint": "The id that begins with doc_; receipts and reports name it. The address of an opened document will do, too.",
   "reports.upstream": "Upstream or engine",
   "reports.known_at": "When the breach was known",
   "reports.requested_at": "When the explanation was asked for",

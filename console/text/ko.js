@@ -608,7 +608,7 @@ export default {
   "reports.key": "키",
   "reports.person": "사람",
   "reports.document": "문서",
-  "reports.document.hint": "doc_으로 시작하는 번호. 영수증과 보고서에 있습니다.",
+  "reports.document.hint": "doc_으로 시작하는 번호. 영수증과 보고서에 있으며, 연 문서의 주소를 붙여 넣어도 됩니다.",
   "reports.upstream": "업스트림이나 엔진",
   "reports.known_at": "유출을 안 시각",
   "reports.requested_at": "설명을 요구받은 시각",

@@ -360,6 +360,15 @@ def test_bytes_that_changed_on_their_way_are_called_so(town: Town, officer: Visi
     expect(files(page, "JSON")).to_contain_text("이 보고서를 쓰지 마세요")
 
 
+def test_where_nothing_can_be_hashed_nothing_is_called_the_same(town: Town, officer: Visit) -> None:
+    page = officer.page(town.keys["chief"], f"#/reports/models?{DAYS}")
+    page.add_init_script("Object.defineProperty(crypto, 'subtle', { value: undefined })")
+    page.reload()
+    made(page)
+    expect(files(page, "JSON")).to_contain_text("이 화면에서는 다시 계산할 수 없습니다")
+    expect(files(page, "JSON")).not_to_contain_text("같습니다")
+
+
 def test_a_report_that_is_none_breaks_nothing(town: Town, officer: Visit) -> None:
     page = officer.page(town.keys["chief"], f"#/reports/{HOSTILE.replace('/', '%2F')}")
     expect(page.locator(".failure")).to_contain_text("여기에 없거나")
