@@ -211,7 +211,7 @@ fn start(named: Named, reading: &Arc<Reading>, looking: Arc<Looking>) -> Started
 }
 
 fn read_record(record: Record, reading: &Reading) -> Done {
-    let Record { path, source, content, hold } = record;
+    let Record { path, source, group, content, hold } = record;
     let limits = &reading.options.limits;
     let bytes = match content {
         Content::File(beneath) => source::read_beneath(&beneath, limits.file_bytes_max),
@@ -225,22 +225,29 @@ fn read_record(record: Record, reading: &Reading) -> Done {
     let size = bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
     let outcome = match bytes {
         // A defect in reading one record must not cost the others.
-        Ok(bytes) => catch_unwind(AssertUnwindSafe(|| gather(&path, &source, &bytes, reading)))
+        Ok(bytes) => catch_unwind(AssertUnwindSafe(|| gather(&path, &source, group, &bytes, reading)))
             .unwrap_or(Outcome::Failed(FailureReason::Crashed)),
         Err(reason) => Outcome::Failed(reason),
     };
     Done { path, source, bytes: size, outcome, hold }
 }
 
-fn gather(path: &str, source: &str, bytes: &[u8], reading: &Reading) -> Outcome {
+fn gather(path: &str, source: &str, group: Option<u32>, bytes: &[u8], reading: &Reading) -> Outcome {
+    let access = &reading.options.access;
+    let rule = access.of(path, group);
+    if rule.is_none() && !access.is_empty() {
+        return Outcome::Failed(FailureReason::NoAccess);
+    }
     let hash = ContentHash::of(bytes);
     let known = reading.known.get(source);
     // A class is never lowered by adding again, and readers stay unless others are named.
-    let class = reading.corpus_class.max(reading.options.class.unwrap_or(Class::Open));
-    let class = known.map_or(class, |known| known.class.max(class));
-    let readers = match known {
-        Some(known) if reading.options.readers.is_empty() => known.readers.clone(),
-        _ => reading.readers.clone(),
+    let asked = [reading.options.class, rule.and_then(|rule| rule.class), known.map(|known| known.class)];
+    let class = asked.into_iter().flatten().fold(reading.corpus_class, Class::max);
+    let readers = match (rule.and_then(|rule| rule.readers.as_ref()).map(to_json), known) {
+        (Some(Ok(readers)), _) => readers,
+        (Some(Err(error)), _) => return Outcome::Failed(FailureReason::NotReadable(error.to_string())),
+        (None, Some(known)) if reading.options.readers.is_empty() => known.readers.clone(),
+        (None, _) => reading.readers.clone(),
     };
     if known.is_some_and(|known| {
         known.revision.is_some()

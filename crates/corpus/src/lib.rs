@@ -4,6 +4,7 @@
 //! the counters are committed together or not at all; the same record again changes nothing; no name that a record
 //! or an archive carries is ever made into a path that is written to.
 
+mod access;
 mod add;
 mod cache;
 mod check;
@@ -25,6 +26,7 @@ mod tokens;
 mod upload;
 mod write;
 
+pub use access::{Access, AccessError, AccessRule};
 pub use corpora::{Corpora, Corpus, CorpusChange, NewCorpus, Status};
 pub use document::{Document, DocumentList, DocumentPage, DocumentSummary};
 pub use error::{AddError, CorpusError};

@@ -12,6 +12,8 @@ pub struct AddOptions {
     pub class: Option<Class>,
     /// Groups that may read these documents beyond what the corpus asks; empty leaves it as it is.
     pub readers: BTreeSet<GroupId>,
+    /// What single records take on beyond that, by where they lie.
+    pub access: crate::Access,
     /// Bounds.
     pub limits: Limits,
 }
@@ -128,6 +130,9 @@ pub enum FailureReason {
     /// The archive is damaged, encrypted or beyond its bounds.
     #[error("{0}")]
     Archive(String),
+    /// There are rules of access, and none is for it.
+    #[error("no rule of access is for it, so nobody knows who may read it")]
+    NoAccess,
     /// The program failed on it.
     #[error("reading it failed unexpectedly")]
     Crashed,

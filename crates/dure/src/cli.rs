@@ -1,10 +1,15 @@
 //! The command line: what can be said. How it is explained is in `help`.
 
+mod corpora;
 pub mod report;
+mod tenants;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use corpora::{Corpus, CreateCorpus};
+pub use tenants::{Answer, Approval, Group, Key, Person, Tenant};
 
 /// From a folder of records to cited answers, on your own machines.
 #[derive(Debug, Parser)]
@@ -309,94 +314,6 @@ pub struct Tail {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Corpus {
-    /// Make a corpus
-    Create(CreateCorpus),
-    /// Add files, folders and archives; what did not change is left as it is
-    Add {
-        /// The corpus
-        name: String,
-        /// Files, folders, .tar.zst, .tar, .zip
-        #[arg(required = true)]
-        paths: Vec<PathBuf>,
-        /// A class stricter than the corpus's, for these documents
-        #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
-        class: Option<String>,
-        /// Groups that may read these documents, beyond what the corpus asks
-        #[arg(long, value_name = "GROUP")]
-        readers: Vec<String>,
-    },
-    /// List corpora
-    List,
-    /// Show what a corpus holds and how far its indexes are
-    Status {
-        /// The corpus
-        name: Option<String>,
-        /// Wait until every passage can be found by meaning, too
-        #[arg(long)]
-        wait: bool,
-    },
-    /// List a corpus's documents, or show one as the model sees it
-    Show {
-        /// The corpus
-        name: String,
-        /// The document's path or id
-        document: Option<String>,
-    },
-    /// Say which groups may read a corpus; none means the whole tenant
-    Readers {
-        /// The corpus
-        name: String,
-        /// Groups
-        groups: Vec<String>,
-    },
-    /// Give a document a lower class, once somebody has approved it: as the person whose key is in DURE_KEY, or the operator
-    Declassify {
-        /// The corpus
-        name: String,
-        /// The document's path or id
-        document: String,
-        /// The class that it is to have
-        #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
-        to: String,
-        /// Why; whoever approves reads it
-        #[arg(long)]
-        reason: String,
-    },
-    /// Remove a corpus, or one document of it
-    Remove {
-        /// The corpus
-        name: String,
-        /// The document's path or id
-        document: Option<String>,
-    },
-}
-
-#[derive(Debug, Args)]
-pub struct CreateCorpus {
-    /// Its name: letters of any script, digits, `-_.`
-    pub name: String,
-    /// What people read
-    #[arg(long, default_value = "")]
-    pub title: String,
-    /// How much it must be guarded (N2SF's O, S, C)
-    #[arg(long, value_name = "CLASS", value_parser = CLASSES)]
-    pub class: String,
-    /// Countries where it may be processed; `anywhere` draws no border
-    #[arg(long, value_name = "COUNTRY", value_delimiter = ',', default_value = "KR")]
-    pub residency: Vec<String>,
-    /// Licences that the records came with
-    #[arg(long, value_name = "LICENCE", value_delimiter = ',')]
-    pub licence: Vec<String>,
-    /// What the records may be used for; a corpus for nothing cannot be searched
-    #[arg(long, value_name = "PURPOSE", value_delimiter = ',', required = true)]
-    pub purpose: Vec<String>,
-    /// Groups that may read it [default: everybody of the tenant]
-    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
-    pub readers: Vec<String>,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum Model {
     /// List the catalogue and what is installed
     List,
@@ -449,62 +366,6 @@ pub enum Route {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub enum Approval {
-    /// List what waits for an approval, and what was answered
-    List {
-        /// Only those that stand so
-        #[arg(long, value_enum)]
-        state: Option<ApprovalState>,
-    },
-    /// Show one request
-    Show {
-        /// Its id
-        id: String,
-    },
-    /// Approve what somebody else asked for: as the person whose key is in DURE_KEY
-    Approve {
-        #[command(flatten)]
-        answer: Answer,
-        /// Days that the approval is good for
-        #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=30))]
-        days: u32,
-    },
-    /// Decline what somebody else asked for: as the person whose key is in DURE_KEY
-    Decline {
-        #[command(flatten)]
-        answer: Answer,
-    },
-}
-
-#[derive(Debug, Args)]
-pub struct Answer {
-    /// The request's id
-    pub id: String,
-    /// Why
-    #[arg(long)]
-    pub reason: String,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ApprovalState {
-    Open,
-    Approved,
-    Declined,
-    Expired,
-}
-
-impl ApprovalState {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Approved => "approved",
-            Self::Declined => "declined",
-            Self::Expired => "expired",
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 pub struct CreateRoute {
     /// The name that clients call: lower-case letters, digits, `-._+`
@@ -527,81 +388,4 @@ pub struct CreateRoute {
     /// Passages that an answer may be made of
     #[arg(long, value_name = "N")]
     pub top: Option<u32>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Tenant {
-    /// Make a tenant
-    Create {
-        /// Its name
-        name: String,
-        /// Tokens that it may use in all [default: no bound]
-        #[arg(long, value_name = "N")]
-        quota_tokens: Option<u64>,
-    },
-    /// List tenants with what they used
-    List,
-    /// Change how many tokens a tenant may use in all
-    Quota {
-        /// Its name
-        name: String,
-        /// Tokens; leave out for no bound
-        tokens: Option<u64>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Group {
-    /// Make a group
-    Create {
-        /// Its name
-        name: String,
-    },
-    /// List groups
-    List,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Person {
-    /// Make a person
-    Create {
-        /// The person's name
-        name: String,
-        /// Groups that the person is in
-        #[arg(long, value_delimiter = ',')]
-        group: Vec<String>,
-    },
-    /// List people
-    List,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Key {
-    /// Make a key; it is shown once
-    Create {
-        /// Its name
-        name: String,
-        /// The person that it stands for; none makes it a service's
-        #[arg(long, value_name = "NAME")]
-        person: Option<String>,
-        /// Groups whose corpora a service's key may read
-        #[arg(long, value_delimiter = ',')]
-        group: Vec<String>,
-        /// The class that text sent with it takes at least
-        #[arg(long, value_name = "CLASS", default_value = "open", value_parser = CLASSES)]
-        input_class: String,
-        /// The highest class that it may read
-        #[arg(long, value_name = "CLASS", default_value = "open", value_parser = CLASSES)]
-        read_class: String,
-        /// Let it change what the tenant has: corpora, routes, groups, people, keys. The console needs such a key
-        #[arg(long)]
-        administrator: bool,
-    },
-    /// List keys
-    List,
-    /// End a key at once
-    Revoke {
-        /// Its name or id
-        name: String,
-    },
 }

@@ -69,6 +69,7 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
                 "an archive, guarded more than the rest",
                 "dure corpus add records minutes.tar.zst --class sensitive --readers council",
             ),
+            ("who may read what, by where it lies", "dure corpus add records /srv/share --access access.toml"),
         ],
     ),
     ("corpus list", &[("", "dure corpus list")]),

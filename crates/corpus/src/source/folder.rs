@@ -118,7 +118,7 @@ impl Look<'_> {
                 folders.push((path, depth + 1));
             } else if metadata.is_file() {
                 let beneath = Beneath { root: root.clone(), relative: path };
-                self.file(beneath, label, at, metadata.len(), false);
+                self.file(beneath, label, at, &metadata, false);
             } else {
                 self.warn(&label, "not a file: a pipe, socket or device is skipped");
             }

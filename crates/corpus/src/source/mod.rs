@@ -11,7 +11,9 @@ mod name;
 mod section;
 
 use std::collections::HashSet;
+use std::fs::Metadata;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,6 +35,8 @@ pub(crate) struct Record {
     pub path: String,
     /// Where it lies; its identity in the corpus.
     pub source: String,
+    /// The number of the system's group that owns its file, or the archive that it is in.
+    pub group: Option<u32>,
     pub content: Content,
     /// Its share of the budget.
     pub hold: Hold,
@@ -88,6 +92,8 @@ pub(crate) struct Look<'a> {
     found: Found,
     send: &'a mut Send<'a>,
     stopped: bool,
+    /// The group that owns the file that is looked at.
+    group: Option<u32>,
     /// Whether this looks at what was uploaded, which lies nowhere: such a record's source is its path.
     uploaded: bool,
 }
@@ -126,7 +132,8 @@ pub(crate) fn look<'a>(
     send: &'a mut Send<'a>,
 ) -> Found {
     let uploaded = matches!(named, Named::Uploads(_));
-    let mut look = Look { limits, budget, looking, found: Found::default(), send, stopped: false, uploaded };
+    let mut look =
+        Look { limits, budget, looking, found: Found::default(), send, stopped: false, group: None, uploaded };
     match named {
         Named::Paths(paths) => {
             for path in paths {
@@ -160,26 +167,28 @@ impl Look<'_> {
         let source = name::of_path(&place);
         match place.metadata() {
             Ok(metadata) if metadata.is_dir() => self.folder(&place, &source),
-            Ok(metadata) if metadata.is_file() => self.single(&place, &source, metadata.len()),
+            Ok(metadata) if metadata.is_file() => self.single(&place, &source, &metadata),
             Ok(_) => self.fail(label, source, FailureReason::Unreadable("not a file or folder".to_owned())),
             Err(error) => self.fail(label, source, FailureReason::Unreadable(error.to_string())),
         }
     }
 
-    fn single(&mut self, place: &Path, source: &str, size: u64) {
+    fn single(&mut self, place: &Path, source: &str, metadata: &Metadata) {
         let Some((folder, file)) = place.parent().zip(place.file_name()) else { return };
         let label = name::display(&name::of_path(Path::new(file)));
         match folder::open_folder(folder) {
             Ok(root) => {
                 let beneath = Beneath { root: Arc::new(root), relative: PathBuf::from(file) };
-                self.file(beneath, label, source.to_owned(), size, true);
+                self.file(beneath, label, source.to_owned(), metadata, true);
             }
             Err(error) => self.fail(label, source.to_owned(), FailureReason::Unreadable(error.to_string())),
         }
     }
 
     /// A file: an archive to be opened, or a record.
-    fn file(&mut self, beneath: Beneath, path: String, source: String, size: u64, named: bool) {
+    fn file(&mut self, beneath: Beneath, path: String, source: String, metadata: &Metadata, named: bool) {
+        let size = metadata.len();
+        self.group = Some(metadata.gid());
         if let Some(kind) = archive::Kind::of_name(&source) {
             // An archive that was named lends its entries no prefix; one in a folder is like a folder there.
             let prefix = if named { String::new() } else { format!("{path}/") };
@@ -226,7 +235,7 @@ impl Look<'_> {
         }
         self.found.seen.insert(source.clone());
         let hold = self.budget.hold(size);
-        self.stopped = !(self.send)(Record { path, source, content, hold });
+        self.stopped = !(self.send)(Record { path, source, group: self.group, content, hold });
     }
 
     fn fail(&mut self, path: String, source: String, reason: FailureReason) {

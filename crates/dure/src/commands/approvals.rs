@@ -10,7 +10,7 @@ use crate::print;
 pub async fn run(context: &Context<'_>, command: &Approval) -> anyhow::Result<()> {
     match command {
         Approval::List { state } => {
-            let filter = state.map_or_else(String::new, |state| format!("?state={}", state.as_str()));
+            let filter = state.as_ref().map_or_else(String::new, |state| format!("?state={state}"));
             let all = context.all(&format!("/api/v1/approvals{filter}")).await?;
             context.show(&all, table);
         }

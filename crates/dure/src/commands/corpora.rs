@@ -1,11 +1,12 @@
 //! Corpora: made, added to, looked at, removed.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::{Context, list, text};
+use super::{Context, list, read_toml, text};
 use crate::cli::{Corpus, CreateCorpus};
 use crate::client::percent_encoded;
 use crate::print::{self, Progress};
@@ -22,13 +23,14 @@ const COLUMNS: &[(&str, &str)] = &[
 pub async fn run(context: &Context<'_>, command: &Corpus) -> anyhow::Result<()> {
     match command {
         Corpus::Create(new) => create(context, new).await,
-        Corpus::Add { name, paths, class, readers } => {
+        Corpus::Add { name, paths, class, readers, access } => {
             let paths = paths.iter().map(std::path::absolute).collect::<Result<Vec<_>, _>>()?;
             let missing = paths.iter().find(|path| !path.exists());
             if let Some(missing) = missing {
                 anyhow::bail!("`{}` is not there", missing.display());
             }
-            add(context, name, json!({ "paths": paths, "class": class, "readers": readers })).await
+            let access = access.as_deref().map(rules).transpose()?.unwrap_or_default();
+            add(context, name, json!({ "paths": paths, "class": class, "readers": readers, "access": access })).await
         }
         Corpus::List => {
             let all = context.all("/api/v1/corpora").await?;
@@ -269,4 +271,32 @@ fn show(shown: &Value) {
 
 fn number(value: &Value, field: &str) -> u64 {
     value.get(field).and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// A file of rules of access, as the API takes them: groups of this machine by number.
+fn rules(file: &Path) -> anyhow::Result<Vec<Value>> {
+    let file_of = read_toml(file)?;
+    let Some(written) = file_of.get("rule").and_then(Value::as_array) else {
+        anyhow::bail!("{} has no `[[rule]]`", file.display());
+    };
+    if let Some(other) = file_of.as_object().into_iter().flatten().map(|(key, _)| key).find(|key| *key != "rule") {
+        anyhow::bail!("{}: `{other}` is not known; a rule is a `[[rule]]`", file.display());
+    }
+    let numbered = |rule: &Value| {
+        let mut rule = rule.clone();
+        if let Some(name) = rule.get("system_group").and_then(Value::as_str) {
+            rule["system_group"] = system_group(name)?.into();
+        }
+        Ok(rule)
+    };
+    written.iter().map(numbered).collect()
+}
+
+/// The number of a group of this machine, from wherever it keeps its groups.
+fn system_group(name: &str) -> anyhow::Result<u32> {
+    let found = std::process::Command::new("getent").args(["group", "--", name]).output();
+    let found = found.with_context(|| format!("`getent` is needed to look `{name}` up; write the group's number"))?;
+    let line = String::from_utf8_lossy(&found.stdout);
+    let number = line.split(':').nth(2).and_then(|number| number.trim().parse().ok());
+    number.with_context(|| format!("this machine has no group `{name}`"))
 }

@@ -170,8 +170,8 @@ fn fields(value: &Value, columns: &[(&str, &str)]) {
 const ROUTE: &[(&str, &str)] =
     &[("NAME", "name"), ("MODELS", "models/list"), ("CORPORA", "corpora"), ("MODE", "mode"), ("PASSAGES", "passages")];
 
-/// A file of a route's models, as the API takes them.
-fn models_of(file: &Path) -> anyhow::Result<Value> {
+/// A TOML file of what the API takes.
+fn read_toml(file: &Path) -> anyhow::Result<Value> {
     let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
     toml::from_str(&text).with_context(|| format!("{} cannot be used", file.display()))
 }
@@ -180,7 +180,7 @@ async fn route(context: &Context<'_>, command: &Route) -> anyhow::Result<()> {
     match command {
         Route::Create(CreateRoute { name, model, models, corpus, instructions, mode, top }) => {
             let models = match models {
-                Some(file) => models_of(file)?,
+                Some(file) => read_toml(file)?,
                 None if model.is_empty() => json!({ "list": [{ "model": context.settings.models.chat }] }),
                 None => json!({ "list": model.iter().map(|model| json!({ "model": model })).collect::<Vec<_>>() }),
             };

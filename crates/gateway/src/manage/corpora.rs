@@ -9,7 +9,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use base::{Class, CorpusId, Country, Label, Name, Principal, Purpose, Residency};
-use corpus::{AddOptions, AddReport, Corpus, CorpusChange, NewCorpus, Progress, Status};
+use corpus::{Access, AccessRule, AddOptions, AddReport, Corpus, CorpusChange, NewCorpus, Progress, Status};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -203,6 +203,34 @@ pub(crate) struct Add {
     class: Option<Class>,
     #[serde(default)]
     readers: Vec<String>,
+    /// What single records take on beyond that: the first rule that is for a record counts. Where there are any, a record
+    /// that none is for is not added.
+    #[serde(default)]
+    access: Vec<AccessOf>,
+}
+
+/// Who may read the records of some paths, or those whose files some group of the machine owns.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = AccessRule)]
+struct AccessOf {
+    /// Patterns of paths inside what is added: `*` is within one folder, `**` any folders. None means every path.
+    #[serde(default)]
+    paths: Vec<String>,
+    /// The number of the group that owns the file.
+    system_group: Option<u32>,
+    /// A class stricter than the corpus's.
+    #[schema(inline)]
+    class: Option<Class>,
+    /// Groups that may read them beyond what the corpus asks; left out leaves it as it is.
+    readers: Option<Vec<String>>,
+}
+
+impl AccessOf {
+    fn rule(self, app: &App, principal: &Principal) -> Result<AccessRule, ApiError> {
+        let readers = self.readers.map(|names| group_ids(app, principal, &names)).transpose()?;
+        Ok(AccessRule { paths: self.paths, system_group: self.system_group, class: self.class, readers })
+    }
 }
 
 /// Adds files, folders and archives of the server's machine. The operator's alone.
@@ -224,9 +252,11 @@ pub(crate) async fn add(
     if let Some(path) = request.paths.iter().find(|path| !path.is_absolute()) {
         return Err(ApiError::invalid(format!("`{}` is not an absolute path", path.display())));
     }
+    let rules: Vec<_> = request.access.into_iter().map(|rule| rule.rule(&app, &principal)).collect::<Result<_, _>>()?;
     let options = AddOptions {
         class: request.class,
         readers: group_ids(&app, &principal, &request.readers)?,
+        access: Access::new(rules).map_err(|error| ApiError::invalid(error.to_string()))?,
         ..AddOptions::default()
     };
     let jobs = app.jobs.clone();
