@@ -337,6 +337,10 @@ def test_the_openai_client_learns_nothing_of_it(town) -> None:
         {"models": {"order": "random", "list": [{"model": "good"}]}},
         {"models": [{"model": "good"}]},
         {"models": {"list": [{"model": "x" * 10_000}]}},
+        {"models": {"list": [{"model": "good"}], "hedge_after_ms": 100}},
+        {"models": {"list": [{"model": "good"}, {"model": "other"}], "hedge_after_ms": 0}},
+        {"models": {"list": [{"model": "good"}, {"model": "other"}], "hedge_after_ms": 600_001}},
+        {"models": {"list": [{"model": "good"}, {"model": "other"}], "hedge_after_ms": -1}},
     ],
 )
 def test_a_list_that_means_nothing_is_refused(town, body: dict) -> None:

@@ -5,6 +5,7 @@ import { call, text } from "../lib/api.js";
 import { save } from "../lib/copy.js";
 import { keep, kept } from "../lib/kept.js";
 import { canHash, check } from "../lib/proof.js";
+import { isOpen } from "../lib/receipt.js";
 import { number, t } from "../lib/text.js";
 import { Field } from "../parts/field.js";
 import { Icon } from "../parts/icon.js";
@@ -48,7 +49,7 @@ function Steps({ entry, proof, told, again }) {
         keep("ledger.key", told);
         loaded.again();
       }}>${t("proof.accept")}</button></div>`}
-      ${verdict === "fails" && entry.entry === "intent" && html`<div class="actions start"><button type="button" class="small" onClick=${again}>${t("again")}</button></div>`}`;
+      ${verdict === "fails" && isOpen(entry) && html`<div class="actions start"><button type="button" class="small" onClick=${again}>${t("again")}</button></div>`}`;
   }}</${Show}>
     <details class="raw"><summary>${t("proof.key.own")}</summary>
       <${Field} label=${t("proof.key")} hint=${t("proof.key.hint")}>${(/** @type {any} */ { id, described }) => html`<input id=${id} aria-describedby=${described} class="code" autocomplete="off" spellcheck=${false} maxlength="512" placeholder=${told} value=${own} onChange=${(/** @type {any} */ event) => setOwn(event.currentTarget.value)} />`}</${Field}>

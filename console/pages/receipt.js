@@ -5,7 +5,7 @@ import { call } from "../lib/api.js";
 import { names, whoIs } from "../lib/names.js";
 import { address } from "../lib/place.js";
 import { canHash, commitment } from "../lib/proof.js";
-import { called, ended, obliged, outside, what, when, worded } from "../lib/receipt.js";
+import { called, ended, isAct, isOpen, obliged, outside, what, when, worded } from "../lib/receipt.js";
 import { saltOf } from "../lib/salts.js";
 import { administers } from "../lib/session.js";
 import { exactly, number, seconds, t } from "../lib/text.js";
@@ -39,10 +39,13 @@ function End({ entry }) {
   const { text, tone } = ended(entry);
   const good = entry.entry === "act" ? entry.status < 400 : entry.how === "served";
   const why = entry.why ? ` (${worded(`why.${entry.why}`, entry.why)})` : "";
-  const told = entry.entry === "act" ? t("receipt.status", { status: text }) : entry.entry === "intent" ? t("outcome.open") : `${text}${why}`;
-  const hint = entry.entry === "intent" ? t("outcome.open.hint") : entry.entry === "receipt" ? worded(`outcome.hint.${entry.how}`, "") : "";
+  const told = entry.entry === "act" ? t("receipt.status", { status: text }) : isOpen(entry) ? t("outcome.open") : `${text}${why}`;
+  const hint = isOpen(entry) ? t("outcome.open.hint") : entry.entry === "receipt" ? worded(`outcome.hint.${entry.how}`, "") : "";
   return html`<p class=${good ? "state good" : tone === "bad" ? "state bad" : "state"}><${Icon} name=${good ? "check" : "warning"} /><span>${told}${hint && html`<span class="detail"> ${hint}</span>`}</span></p>`;
 }
+
+/** How often each kind of personal data was hidden. @param {Record<string, number> | undefined} kinds */
+const counted = (kinds) => Object.entries(kinds ?? {}).map(([kind, count]) => `${kind} ${number(count)}`).join(", ") || t("receipt.masked.none");
 
 /** The fields in words. What an entry does not have is not named. @param {{ entry: any, known: Map<string, string> }} props */
 function Says({ entry, known }) {
@@ -54,7 +57,7 @@ function Says({ entry, known }) {
   const rows = [
     [t("receipts.who"), html`${whoIs(entry.who, known)} <span class="detail">${t(`subject.${/** @type {"person"} */ (entry.who.kind)}`)}</span>`],
     [t("receipts.when"), html`${exactly(when(entry))}${took !== null && html` <span class="detail">${t("receipt.took", { time: seconds(took) })}</span>`}`],
-    [entry.entry === "act" ? t("receipt.done") : t("receipts.asked"), html`<code>${called(entry)}</code>`],
+    [isAct(entry) ? t("receipt.done") : t("receipts.asked"), html`<code>${called(entry)}</code>`],
     [t("receipt.on"), entry.on && html`<ul class="ids">${entry.on.map((/** @type {string} */ one) => html`<li><code>${one}</code></li>`)}</ul>`],
     [t("receipt.from"), entry.from && html`<code>${entry.from}</code>`],
     [t("receipts.engine"), engine && html`${engine.name}${engine.file && html` <code class="detail hash">${engine.file}</code>`}`],
@@ -67,7 +70,8 @@ function Says({ entry, known }) {
     [t("label.licences"), label && (label.licences.join(", ") || t("none"))],
     [t("nav.records"), corpora.length > 0 && html`<ul class="ids">${corpora.map((/** @type {string} */ one) => html`<li>${known.has(one) ? html`<a href=${address(["records", id(one)])}>${id(one)}</a>` : html`<code>${one}</code>`}</li>`)}</ul>`],
     [t("receipt.documents"), entry.documents?.length > 0 && html`<ul class="ids">${entry.documents.map((/** @type {string} */ one) => html`<li>${corpora.length === 1 && known.has(corpora[0]) ? html`<a href=${address(["records", id(corpora[0]), "document"], { id: one })}><code>${one}</code></a>` : html`<code>${one}</code>`}</li>`)}</ul>`],
-    [t("receipt.masked"), entry.entry === "receipt" && (entry.masked ? Object.entries(entry.masked).map(([kind, count]) => `${kind} ${number(/** @type {number} */ (count))}`).join(", ") : t("receipt.masked.none"))],
+    [t("receipt.masked"), entry.entry === "receipt" && counted(entry.masked)],
+    [t("receipt.masked.answer"), entry.masked_answer && counted(entry.masked_answer)],
     [t("receipt.inert"), entry.made_inert !== undefined && t("receipt.inert.count", { n: entry.made_inert })],
     [t("receipts.tokens"), usage && t("foot.tokens.hint", { prompt: usage.prompt_tokens, completion: usage.completion_tokens })],
     [t("receipt.question"), entry.question && html`<code class="hash">${entry.question}</code>`],

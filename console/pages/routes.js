@@ -127,7 +127,8 @@ function Form({ route, corpora, models, close, done }) {
  */
 function Models({ value, models, change }) {
   const { order, list } = value;
-  const put = (/** @type {any[]} */ changed) => change({ order, list: changed });
+  // One model has nobody to be asked beside it.
+  const put = (/** @type {any[]} */ changed) => change({ ...(changed.length > 1 ? value : { order }), list: changed });
   const free = models.filter((one) => !list.some((candidate) => candidate.model === one));
   return html`<fieldset class="choices"><legend>${t("routes.model")}</legend>
     <p class="hint">${models.length ? t(order === "weighted" ? "routes.models.weighted" : "routes.models.hint") : t("models.none")}</p>

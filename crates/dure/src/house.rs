@@ -242,6 +242,14 @@ const LEDGER_KEY: &str = "ledger.key";
 /// The folder of the operator's own packs, in the data folder.
 const PACKS: &str = "packs";
 
+/// What personal data looks like: the program's packs, and the operator's own.
+///
+/// # Errors
+/// When one of them has a mistake.
+pub fn masking_packs(settings: &Settings) -> Result<guard::mask::Packs, guard::mask::PackError> {
+    guard::mask::Packs::of_house(&settings.data.join(PACKS))
+}
+
 /// The folder of the institution's own policies, in the data folder.
 pub const POLICY: &str = "policy";
 
@@ -251,8 +259,10 @@ pub const POLICY: &str = "policy";
 /// When a policy has a mistake: then nothing starts, rather than starting with other policies.
 fn guard(settings: &Settings) -> anyhow::Result<guard::Guard> {
     let dir = settings.data.join(POLICY);
-    let policies = guard::policy::Policies::load(&dir).map_err(|problems| mistakes(&problems))?;
-    Ok(guard::Guard::new(policies, settings.engine.country).leading_to(settings.answers.hosts.clone()))
+    let packs = masking_packs(settings)?;
+    let policies = guard::policy::Policies::load(&dir, &packs).map_err(|problems| mistakes(&problems))?;
+    let guard = guard::Guard::new(policies, settings.engine.country).masking(packs);
+    Ok(guard.leading_to(settings.answers.hosts.clone()))
 }
 
 /// Takes changed policies when their folder changes. With a mistake in them the ones from before stay.

@@ -58,7 +58,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let settings = Settings::read(&Flags { data: cli.data.clone(), settings: cli.settings.clone(), listen })?;
     match &cli.command {
         Command::Policy(command) => return commands::policy::run(command, &settings, cli.json),
-        Command::Mask(mask) => return commands::mask::run(mask, cli.json).map(|()| ExitCode::SUCCESS),
+        Command::Mask(mask) => return commands::mask::run(mask, &settings, cli.json).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     if let Command::Ledger(command) = &cli.command

@@ -1,5 +1,6 @@
 //! What people read: tables, bars, errors with a hint.
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,7 +16,7 @@ pub fn failure(error: &anyhow::Error, json: bool) {
         eprintln!("{value}");
         return;
     }
-    eprintln!("dure: {error:#}");
+    eprintln!("dure: {}", seen(&format!("{error:#}"), &std::io::stderr()));
     if let Some(hint) = refused.and_then(hint) {
         eprintln!("      {hint}");
     }
@@ -80,13 +81,25 @@ pub fn width(text: &str) -> usize {
 
 /// Prints a line; a reader that has gone away (`| head`) is no error.
 pub fn out(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let mut stdout = std::io::stdout();
+    let line = seen(line, &stdout);
+    let _ = writeln!(stdout, "{line}");
 }
 
 /// Prints a part of a line at once.
 pub fn out_part(text: &str) {
     let mut stdout = std::io::stdout();
+    let text = seen(text, &stdout);
     let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// A text as a terminal is given it: what would steer it, or turn the reading direction, is seen and does nothing, for it may
+/// be a record's or a model's. What goes elsewhere goes as it is.
+fn seen<'a>(text: &'a str, to: &impl IsTerminal) -> Cow<'a, str> {
+    let steers = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if to.is_terminal() && text.contains(steers) { text.replace(steers, "\u{fffd}").into() } else { text.into() }
 }
 
 /// Progress: a bar on a terminal, a plain line now and then elsewhere.

@@ -4,6 +4,7 @@
 //! the text is not asked here: the guard is asked for each before anything goes to it.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use base::Usage;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,8 @@ use crate::{Abilities, Circuit, Description, Engine, Load, Money, Offer};
 
 /// Candidates of one list.
 pub const CANDIDATES_MAX: usize = 16;
+/// Milliseconds after which another engine may be asked beside one that did not begin, at most.
+pub const HEDGE_AFTER_MS_MAX: u32 = 600_000;
 
 /// How candidates are put in order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -172,6 +175,9 @@ pub enum CandidatesError {
     /// A candidate's conditions can never be met.
     #[error("`{0}`: its conditions can never be met")]
     Never(String),
+    /// Nobody is there who could be asked beside the first, or the time is out of bounds.
+    #[error("`hedge_after_ms` is 1 to {HEDGE_AFTER_MS_MAX}, and there are two candidates or more")]
+    Hedge,
 }
 
 /// The engines that may answer a turn, each with its conditions.
@@ -179,6 +185,9 @@ pub enum CandidatesError {
 #[serde(try_from = "Written")]
 pub struct Candidates {
     order: Order,
+    /// How long an engine may take to begin before the next one is asked beside it; without it none ever is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hedge_after_ms: Option<u32>,
     list: Vec<Candidate>,
 }
 
@@ -187,6 +196,7 @@ pub struct Candidates {
 struct Written {
     #[serde(default)]
     order: Order,
+    hedge_after_ms: Option<u32>,
     list: Vec<Candidate>,
 }
 
@@ -194,7 +204,10 @@ impl TryFrom<Written> for Candidates {
     type Error = CandidatesError;
 
     fn try_from(written: Written) -> Result<Self, CandidatesError> {
-        Self::new(written.order, written.list)
+        match written.hedge_after_ms {
+            None => Self::new(written.order, written.list),
+            Some(after) => Self::new(written.order, written.list)?.hedged(after),
+        }
     }
 }
 
@@ -219,7 +232,24 @@ impl Candidates {
                 return Err(CandidatesError::Never(engine.clone()));
             }
         }
-        Ok(Self { order, list })
+        Ok(Self { order, hedge_after_ms: None, list })
+    }
+
+    /// The same list, of which the next engine is asked, too, where one does not begin within so many milliseconds.
+    ///
+    /// # Errors
+    /// [`CandidatesError::Hedge`].
+    pub fn hedged(mut self, after_ms: u32) -> Result<Self, CandidatesError> {
+        if self.list.len() < 2 || !(1..=HEDGE_AFTER_MS_MAX).contains(&after_ms) {
+            return Err(CandidatesError::Hedge);
+        }
+        self.hedge_after_ms = Some(after_ms);
+        Ok(self)
+    }
+
+    /// How long an engine may take to begin before the next one is asked beside it, if it ever is.
+    pub fn hedge_after(&self) -> Option<Duration> {
+        self.hedge_after_ms.map(|after| Duration::from_millis(after.into()))
     }
 
     /// How they are put in order.
@@ -230,7 +260,7 @@ impl Candidates {
     /// One engine, always.
     pub fn one(engine: &str) -> Self {
         let candidate = Candidate { engine: engine.to_owned(), weight: 1, when: Conditions::default() };
-        Self { order: Order::Listed, list: vec![candidate] }
+        Self { order: Order::Listed, hedge_after_ms: None, list: vec![candidate] }
     }
 
     /// The candidate that is listed first.

@@ -49,7 +49,7 @@ impl FromRequestParts<Arc<App>> for Caller {
             visit.belongs_to(principal.tenant, key);
         }
         if let Some(asker) = parts.extensions.get::<Asker>() {
-            asker.is(&principal);
+            asker.is(&principal).await?;
         }
         Ok(Self(principal))
     }

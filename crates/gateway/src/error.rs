@@ -227,7 +227,9 @@ impl From<guard::Refusal> for ApiError {
             guard::Refusal::NothingNamed | guard::Refusal::Declassification { .. } => {
                 Self::invalid(refusal.to_string())
             }
-            guard::Refusal::Unrecorded | guard::Refusal::Uncontained => Self::Unavailable(refusal.to_string()),
+            guard::Refusal::Unrecorded | guard::Refusal::Uncontained | guard::Refusal::Unhidden => {
+                Self::Unavailable(refusal.to_string())
+            }
             // Whoever is refused is told in both languages.
             guard::Refusal::Policy { .. }
             | guard::Refusal::NoPolicy

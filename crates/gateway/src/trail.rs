@@ -1,5 +1,6 @@
 //! What people and programs do here beside asking models: each change, and each look into a record, leaves an act in
-//! the ledger.
+//! the ledger. That a change begins is on the disk before anything changes, so that none is without a trace, whenever the
+//! program dies.
 //!
 //! Flows (chats, answers, embeddings, searches) leave receipts of their own and are none of these.
 
@@ -10,18 +11,39 @@ use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use base::Principal;
-use guard::{Act, Receipts, Recorded};
+use guard::{Act, Receipts, Recorded, Refusal};
 
 use crate::App;
 use crate::error::ApiError;
 
-/// Who turned out to ask, for whoever writes down what was done.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Asker(Arc<OnceLock<Principal>>);
+/// What is being done, for whoever finds out who does it. Copies are one.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker(Arc<Doing>);
+
+#[derive(Debug)]
+struct Doing {
+    receipts: Arc<Receipts>,
+    from: Option<String>,
+    action: String,
+    on: Vec<String>,
+    /// Whether it may change something.
+    changes: bool,
+    /// Who does it, once that is known.
+    act: OnceLock<Act>,
+}
 
 impl Asker {
-    pub fn is(&self, principal: &Principal) {
-        let _ = self.0.set(principal.clone());
+    /// It is this principal who asks. Where something may be changed, comes back when it is on the disk that he begins.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`]: then nothing may be changed.
+    pub async fn is(&self, principal: &Principal) -> Result<(), Refusal> {
+        let Doing { receipts, from, action, on, changes, act } = &*self.0;
+        let begun = Act::now(principal, from.clone(), action, on);
+        if act.set(begun.clone()).is_err() || !changes {
+            return Ok(());
+        }
+        receipts.begin_act(&begun).await
     }
 }
 
@@ -72,15 +94,16 @@ where
     if let Err(refusal) = app.receipts.may_record() {
         return ApiError::from(refusal).into_response();
     }
-    let asker = Asker::default();
-    request.extensions_mut().insert(asker.clone());
-    let mut trail = Trail {
+    let asker = Asker(Arc::new(Doing {
         receipts: Arc::clone(&app.receipts),
-        asker,
         from: request.extensions().get::<Peer>().map(|Peer(address)| address.to_string()),
+        action: format!("{} {route}", request.method()),
         on: named(&route, request.uri().path()),
-        action: Some(format!("{} {route}", request.method())),
-    };
+        changes: !matches!(*request.method(), Method::GET | Method::HEAD),
+        act: OnceLock::new(),
+    }));
+    request.extensions_mut().insert(asker.clone());
+    let mut trail = Trail(Some(asker));
     let response = next(request).await;
     match trail.end(response.status().as_u16()) {
         Some(recorded) => match recorded.acknowledged().await {
@@ -93,32 +116,21 @@ where
 
 /// What is being done. Dropped before its answer, as when whoever asked hangs up, it is written down all the same, since
 /// nobody knows how far it came.
-struct Trail {
-    receipts: Arc<Receipts>,
-    asker: Asker,
-    from: Option<String>,
-    on: Vec<String>,
-    /// None once it is written down.
-    action: Option<String>,
-}
-
-/// What proxies write where a client did not wait for the answer.
-const HUNG_UP: u16 = 499;
+struct Trail(Option<Asker>);
 
 impl Trail {
     /// Whoever showed no key did nothing here.
     fn end(&mut self, status: u16) -> Option<Recorded> {
-        let action = self.action.take()?;
-        let principal = self.asker.0.get()?;
-        let act = Act::now(principal, self.from.take(), action, std::mem::take(&mut self.on), status);
-        Some(self.receipts.act(act))
+        let Asker(doing) = self.0.take()?;
+        let act = doing.act.get()?.clone();
+        Some(doing.receipts.act(Act { status, ..act }))
     }
 }
 
 impl Drop for Trail {
     fn drop(&mut self) {
         // Nobody is left who could wait for it.
-        let _ = self.end(HUNG_UP);
+        let _ = self.end(Act::UNKNOWN);
     }
 }
 

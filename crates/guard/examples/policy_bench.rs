@@ -7,6 +7,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use base::{Class, GroupId, Label, PersonId, Principal, Purpose, Residency, Subject, TenantId};
+use guard::mask::Packs;
 use guard::policy::{Bounds, Policies, Question, check, compare};
 use guard::{EngineTerms, Guard};
 
@@ -54,12 +55,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let start = Instant::now();
     let changes = compare(&policies, &policies, "KR".parse()?);
     let compare_ms = start.elapsed().as_secs_f64() * 1e3;
+    let packs = Packs::builtin()?;
     let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
     let start = Instant::now();
-    Policies::load_within(shipped.as_ref(), &Bounds::default()).map_err(|problems| format!("{problems:?}"))?;
+    Policies::load_within(shipped.as_ref(), &packs, &Bounds::default()).map_err(|problems| format!("{problems:?}"))?;
     let load_ms = start.elapsed().as_secs_f64() * 1e3;
     let start = Instant::now();
-    let report = check(shipped.as_ref(), None, "KR".parse()?);
+    let report = check(shipped.as_ref(), &packs, None, "KR".parse()?);
     let check_ms = start.elapsed().as_secs_f64() * 1e3;
     println!(
         "{{\"policies\": {}, \"cold_ns\": {cold:.0}, \"remembered_decide_ns\": {decide:.0}, \

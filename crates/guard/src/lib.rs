@@ -7,6 +7,7 @@ mod approval;
 mod approvals;
 pub mod contain;
 mod declassify;
+mod edits;
 pub mod mask;
 mod permit;
 pub mod policy;

@@ -88,6 +88,9 @@ pub enum Refusal {
     /// The links and images of an answer could not be made inert, so it goes no further.
     #[error("the links and images of this answer could not be made inert, so it ends here")]
     Uncontained,
+    /// Personal data in an answer could not be hidden, so it goes no further.
+    #[error("personal data in this answer could not be hidden, so it ends here")]
+    Unhidden,
     /// A person must approve first.
     #[error("somebody of `{group}` must approve this first")]
     ApprovalFirst {
@@ -132,6 +135,7 @@ impl Refusal {
             Refusal::Undecided => "정책이 판단하지 못하여 거절합니다".to_owned(),
             Refusal::MaskFirst { engine } => format!("개인정보를 가린 뒤에 `{engine}`에 보낼 수 있습니다"),
             Refusal::Uncontained => "답의 링크와 그림을 막을 수 없어 여기서 끝냅니다".to_owned(),
+            Refusal::Unhidden => "답에서 개인정보를 가릴 수 없어 여기서 끝냅니다".to_owned(),
             Refusal::ApprovalFirst { group } => format!("먼저 `{group}`의 승인이 필요합니다"),
             Refusal::Approval { reason } => format!("이 승인은 쓸 수 없습니다: {reason}"),
             Refusal::Declassification { reason } => format!("등급을 낮출 수 없습니다: {reason}"),
@@ -157,6 +161,7 @@ impl Refusal {
             Self::Undecided => "undecided",
             Self::MaskFirst { .. } => "mask_first",
             Self::Uncontained => "uncontained",
+            Self::Unhidden => "unhidden",
             Self::ApprovalFirst { .. } | Self::Approval { .. } => "approval",
             Self::Declassification { .. } => "declassification",
         }

@@ -53,6 +53,13 @@ impl Guard {
         }
     }
 
+    /// The same guard, masking by these packs.
+    #[must_use]
+    pub fn masking(mut self, packs: Packs) -> Self {
+        self.maskers = Arc::new(Maskers::new(packs));
+        self
+    }
+
     /// The same guard, where contained answers may lead to these hosts.
     #[must_use]
     pub fn leading_to(mut self, hosts: Hosts) -> Self {
@@ -97,7 +104,7 @@ impl Guard {
     }
 
     fn reloaded(&self, dir: &Path) -> Result<(ContentHash, ContentHash), Vec<Problem>> {
-        let (before, after) = (self.policies(), Policies::load(dir)?);
+        let (before, after) = (self.policies(), Policies::load(dir, self.maskers.packs())?);
         if after.is_starting() && !before.is_starting() {
             let text = "the folder has no policies any more; the ones from before stay until the next start";
             return Err(vec![Problem::new(&dir.display().to_string(), 0, text)]);

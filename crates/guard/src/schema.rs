@@ -44,5 +44,8 @@ CREATE TABLE approval_request (
 CREATE INDEX approval_request_of ON approval_request (tenant, asked);
 CREATE INDEX approval_request_open ON approval_request (hash) WHERE state = 'open';
 ",
+        "-- expand
+CREATE INDEX receipt_begun ON receipt (kind, leaf) WHERE kind = 'begun';
+",
     ],
 };

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use base::{Class, Country, GroupId, KeyId, Label, Principal, Residency, Subject, TenantId};
+use guard::mask::Packs;
 use guard::policy::{Bounds, Policies, Problem, Question, check, compare, simulate, test};
 use guard::{EngineTerms, Guard, Refusal};
 use proptest::prelude::*;
@@ -22,8 +23,12 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
+fn packs() -> Packs {
+    Packs::builtin().unwrap()
+}
+
 fn problems(files: &[(&str, &str)]) -> Vec<Problem> {
-    Policies::load(folder(files).path()).expect_err("this folder is not taken")
+    Policies::load(folder(files).path(), &packs()).expect_err("this folder is not taken")
 }
 
 fn ask(text: &str) -> Question {
@@ -62,14 +67,14 @@ fn label(class: Class) -> Label {
 #[test]
 fn the_starting_policies_are_the_folder_that_is_shipped_and_every_case_holds() {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
-    let (loaded, builtin) = (Policies::load(&shipped).unwrap(), Policies::builtin());
+    let (loaded, builtin) = (Policies::load(&shipped, &packs()).unwrap(), Policies::builtin());
     assert_eq!(loaded.version(), builtin.version());
     assert!(builtin.is_starting() && !loaded.is_starting());
     assert!(builtin.cases().cases.len() >= 25);
     for result in test(&builtin, builtin.cases()) {
         assert!(result.wrong.is_empty(), "{result}");
     }
-    let report = check(&shipped, Some(&builtin), Country::KR);
+    let report = check(&shipped, &packs(), Some(&builtin), Country::KR);
     assert!(report.is_sound(), "{report}");
     assert!(report.never.is_empty() && report.closed.is_empty() && !report.truncated, "{report}");
     let changes = report.changes.unwrap();
@@ -92,7 +97,7 @@ fn the_policies_and_cases_that_the_book_shows_hold() {
         let starting = Policies::starting_files().filter(|(name, _)| name.ends_with(".cedar"));
         let mut files: Vec<(&str, &str)> = starting.collect();
         files.extend([("90-book.cedar", &*policies), ("book.toml", &*cases)]);
-        let loaded = Policies::load(folder(&files).path()).unwrap();
+        let loaded = Policies::load(folder(&files).path(), &packs()).unwrap();
         assert_eq!(loaded.cases().cases.len(), 2);
         for result in test(&loaded, loaded.cases()) {
             assert!(result.wrong.is_empty(), "{page}: {result}");
@@ -115,7 +120,7 @@ fn each_starting_policy_is_needed_by_a_case() {
             let without = format!("{}{}", &text[..index], &rest[rest.find(";\n").unwrap() + 1..]);
             let changed: Vec<_> =
                 files.iter().map(|(name, text)| (*name, if name == file { &*without } else { *text })).collect();
-            let policies = Policies::load(folder(&changed).path()).unwrap();
+            let policies = Policies::load(folder(&changed).path(), &packs()).unwrap();
             let fails = test(&policies, builtin.cases()).iter().any(|result| !result.wrong.is_empty());
             let id = rest.split('"').nth(1).unwrap();
             assert!(fails, "no case misses `{id}`");
@@ -130,14 +135,14 @@ fn a_policy_that_errs_while_it_decides_refuses() {
     // Cedar leaves out a `forbid` that errs, here by an overflow that no schema sees, and answers "allow".
     let errs = "@id(\"never-on-sundays\") @reason_ko(\"안 됩니다\") @reason_en(\"no\")\n\
                 forbid (principal, action == Action::\"send\", resource) when { 9223372036854775807 + 1 > 0 };";
-    let policies = Policies::load(folder(&[("a.cedar", OPEN), ("b.cedar", errs)]).path()).unwrap();
+    let policies = Policies::load(folder(&[("a.cedar", OPEN), ("b.cedar", errs)]).path(), &packs()).unwrap();
     let guard = Guard::new(policies, Country::KR);
     let purpose = "answering".parse().unwrap();
     let refused = guard.may_send(&principal(), &label(Class::Open), &to("KR"), &purpose).unwrap_err();
     assert_eq!(refused, Refusal::Undecided);
     // A policy that errs and would permit is no better: what it meant is not known.
     let errs = "@id(\"odd\") permit (principal, action, resource) when { 9223372036854775807 + 1 > 0 };";
-    let policies = Policies::load(folder(&[("a.cedar", OPEN), ("b.cedar", errs)]).path()).unwrap();
+    let policies = Policies::load(folder(&[("a.cedar", OPEN), ("b.cedar", errs)]).path(), &packs()).unwrap();
     let decision = policies.decide(&ask("who.kind = 'person'\nact.search = {}"));
     assert_eq!((decision.permits(), &*decision.policies), (false, &["odd".to_owned()][..]));
 }
@@ -163,6 +168,11 @@ fn what_is_wrong_is_named_with_file_and_line() {
         ("@id(\"a\") @id(\"b\") permit (principal, action, resource);", 1, "duplicate"),
         ("@id(\"a\") @remind(\"x\")\npermit (principal, action, resource);", 1, "`@remind` is not known"),
         ("@id(\"a\") @mask(\"kr\") permit (principal, action, resource);", 1, "`@mask` is for"),
+        (
+            "@id(\"a\") @mask(\"kr,martian\") permit (principal, action == Action::\"send\", resource);",
+            1,
+            "called `martian`",
+        ),
         (
             "@id(\"a\") @approval(\"x\") permit (principal, action == Action::\"search\", resource);",
             1,
@@ -197,8 +207,10 @@ fn all_files_mistakes_are_named_together() {
 
 #[test]
 fn a_folder_that_is_not_what_it_seems_is_not_taken() {
-    assert!(Policies::load(Path::new("/nowhere/at/all")).unwrap().is_starting());
-    assert!(Policies::load(folder(&[("README.md", "hello"), (".cedar.swp", "x")]).path()).unwrap().is_starting());
+    assert!(Policies::load(Path::new("/nowhere/at/all"), &packs()).unwrap().is_starting());
+    assert!(
+        Policies::load(folder(&[("README.md", "hello"), (".cedar.swp", "x")]).path(), &packs()).unwrap().is_starting()
+    );
     // A rule under a name that nobody reads would hold nothing back.
     for name in ["a.ceder", "a.cedar.bak", "a.cedar~", "policy"] {
         let found = problems(&[("a.cedar", OPEN), (name, "x")]);
@@ -206,10 +218,10 @@ fn a_folder_that_is_not_what_it_seems_is_not_taken() {
     }
     let dir = folder(&[("a.cedar", OPEN)]);
     fs::create_dir(dir.path().join("more.cedar")).unwrap();
-    assert!(Policies::load(dir.path()).unwrap_err()[0].text.contains("not a file"));
+    assert!(Policies::load(dir.path(), &packs()).unwrap_err()[0].text.contains("not a file"));
     let dir = folder(&[]);
     fs::write(dir.path().join("a.cedar"), b"\xff\xfe").unwrap();
-    assert!(Policies::load(dir.path()).unwrap_err()[0].text.contains("UTF-8"));
+    assert!(Policies::load(dir.path(), &packs()).unwrap_err()[0].text.contains("UTF-8"));
     assert!(problems(&[("a.cedar", "// later\n")])[0].text.contains("no policy in any file"));
     // Cases alone would be tried on policies that nobody chose.
     let case = "[[case]]\nname = 'a'\nask.who.kind = 'peer'\nask.act.search = {}\nanswer = 'deny'";
@@ -219,7 +231,7 @@ fn a_folder_that_is_not_what_it_seems_is_not_taken() {
 #[test]
 fn a_folder_has_bounds() {
     let bounds = Bounds { files_max: 2, file_bytes_max: 200, policies_max: 2, answers_max: 4 };
-    let load = |files: &[(&str, &str)]| Policies::load_within(folder(files).path(), &bounds);
+    let load = |files: &[(&str, &str)]| Policies::load_within(folder(files).path(), &packs(), &bounds);
     assert!(load(&[("a.cedar", OPEN)]).is_ok());
     let found = load(&[("a.cedar", OPEN), ("b.md", ""), ("c.md", "")]).unwrap_err();
     assert!(found[0].text.contains("more than 2 files"), "{found:?}");
@@ -237,7 +249,7 @@ fn hostile_nesting_is_refused_and_not_a_crash() {
     for deep in [nested(40_000), nested(30), policy(&"[".repeat(9_000)), policy(&"true && ".repeat(2_000))] {
         assert!(problems(&[("a.cedar", &deep)])[0].text.contains("at most 8192 bytes"));
     }
-    assert!(Policies::load(folder(&[("a.cedar", &nested(20))]).path()).is_ok());
+    assert!(Policies::load(folder(&[("a.cedar", &nested(20))]).path(), &packs()).is_ok());
     // As deep as the bounds let it be, on a thread as small as any: read, asked, explained and forgotten.
     let chain = |part: &str, end: &str, count: usize| policy(&format!("{}{end}", part.repeat(count)));
     for deep in [
@@ -254,7 +266,7 @@ fn hostile_nesting_is_refused_and_not_a_crash() {
     ] {
         let small = std::thread::Builder::new().stack_size(2 << 20);
         let load = move || {
-            if let Ok(policies) = Policies::load(folder(&[("a.cedar", &deep)]).path()) {
+            if let Ok(policies) = Policies::load(folder(&[("a.cedar", &deep)]).path(), &packs()) {
                 let question = ask("who.kind = 'person'\nact.search = {}");
                 assert!(!policies.explain(&question).version.to_string().is_empty());
                 policies.decide(&question);
@@ -267,7 +279,7 @@ fn hostile_nesting_is_refused_and_not_a_crash() {
 #[test]
 fn a_broken_folder_leaves_the_policies_from_before() {
     let dir = folder(&[("a.cedar", OPEN)]);
-    let guard = Guard::new(Policies::load(dir.path()).unwrap(), Country::KR);
+    let guard = Guard::new(Policies::load(dir.path(), &packs()).unwrap(), Country::KR);
     let shared = guard.clone();
     let version = guard.policies().version();
     fs::write(dir.path().join("b.cedar"), "permit (").unwrap();
@@ -287,7 +299,7 @@ fn a_broken_folder_leaves_the_policies_from_before() {
 #[test]
 fn a_cached_answer_ends_with_its_version() {
     let dir = folder(&[("a.cedar", OPEN)]);
-    let guard = Guard::new(Policies::load(dir.path()).unwrap(), Country::KR);
+    let guard = Guard::new(Policies::load(dir.path(), &packs()).unwrap(), Country::KR);
     let purpose = "answering".parse().unwrap();
     let asker = principal();
     let send = || guard.may_send(&asker, &label(Class::Open), &to("US"), &purpose);
@@ -306,7 +318,7 @@ fn what_a_change_opens_is_said_in_plain_words() {
     let builtin = Policies::builtin();
     let with = |text: &str| {
         let files: Vec<_> = starting.iter().copied().chain([("90-own.cedar", text)]).collect();
-        compare(&builtin, &Policies::load(folder(&files).path()).unwrap(), Country::KR)
+        compare(&builtin, &Policies::load(folder(&files).path(), &packs()).unwrap(), Country::KR)
     };
     let changes = with(
         "@id(\"own\") permit (principal is Person, action == Action::\"use_tool\", resource)\n\
@@ -344,7 +356,7 @@ fn policies_without_effect_are_named() {
          @id(\"never\") permit (principal, action == Action::\"send\", resource)\n\
          when { context.text.countries.contains(Country::\"FR\") && context.text.anywhere };",
     )]);
-    let report = check(dir.path(), None, Country::KR);
+    let report = check(dir.path(), &packs(), None, Country::KR);
     assert_eq!(report.never, ["never"], "{report}");
     assert_eq!((report.closed.len(), &*report.closed[0].permit), (1, "lost"));
     assert_eq!(report.closed[0].forbids, ["no-agents".to_owned()].into());
@@ -383,6 +395,7 @@ fn recorded_questions_show_what_new_policies_would_change() {
             "@id(\"o\") permit (principal, action, resource) when { context.text.class == Class::\"open\" };",
         )])
         .path(),
+        &packs(),
     );
     let read = recorded.iter().map(|line| serde_json::from_str(line).unwrap());
     let found = simulate(read, &Policies::builtin(), &new.unwrap());
@@ -420,7 +433,7 @@ proptest! {
         reader in any::<bool>(),
     ) {
         let dir = folder(&[("a.cedar", OPEN)]);
-        let guard = Guard::new(Policies::load(dir.path()).unwrap(), Country::KR);
+        let guard = Guard::new(Policies::load(dir.path(), &packs()).unwrap(), Country::KR);
         let mine = GroupId::new();
         let asker = Principal { input_class: input, read_class_max: clearance, groups: [mine].into(), ..principal() };
         let label = Label {
@@ -452,7 +465,7 @@ proptest! {
         while !starting.is_char_boundary(cut) { cut -= 1; }
         let spoilt = format!("{}{text}{}", &starting[..cut], &starting[cut..]);
         for (name, text) in [("a.cedar", &text), ("a.cedar", &spoilt), ("a.toml", &text)] {
-            if let Err(problems) = Policies::load(folder(&[(name, text)]).path()) {
+            if let Err(problems) = Policies::load(folder(&[(name, text)]).path(), &packs()) {
                 prop_assert!(!problems.is_empty());
             }
         }

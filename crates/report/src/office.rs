@@ -202,7 +202,7 @@ impl Reports {
             format.as_str().to_owned(),
             format!("sha256:{hash}"),
         ];
-        let act = Act::now(by, from, "GET /api/v1/reports/{name}".to_owned(), on, 200);
+        let act = Act::done(by, from, "GET /api/v1/reports/{name}", &on);
         let id = act.id;
         self.receipts.act(act).durable().await?;
         Ok(id)

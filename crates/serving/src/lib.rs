@@ -7,16 +7,17 @@
 
 mod answer;
 mod call;
-mod contained;
 mod converse;
 mod engines;
 mod error;
 mod evidence;
+mod hedge;
 mod history;
 mod meter;
 mod metrics;
 mod reply;
 mod respond;
+mod rewritten;
 mod routes;
 mod salt;
 mod schema;

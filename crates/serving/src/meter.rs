@@ -51,11 +51,15 @@ impl Meter {
         self.settle();
     }
 
-    /// Settles, and leaves the flow open: it goes on at another engine, or ends without one.
-    pub fn leave_open(mut self) {
+    /// The same, of an engine that may not be the one that answers: dropped, it settles and leaves the flow open.
+    pub fn of_one(mut self) -> Self {
         self.closes = false;
-        self.settle();
-        self.flow.note(|receipt| receipt.usage.add(self.used));
+        self
+    }
+
+    /// It is this one's answer.
+    pub fn answers(&mut self) {
+        self.closes = true;
     }
 
     /// Settles, and closes the flow.
@@ -84,6 +88,9 @@ impl Drop for Meter {
     fn drop(&mut self) {
         if self.closes {
             let _ = self.end(Outcome::HungUp);
+        } else {
+            self.settle();
+            self.flow.note(|receipt| receipt.usage.add(self.used));
         }
     }
 }

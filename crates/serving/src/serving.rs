@@ -14,6 +14,7 @@ use store::{Store, StoreError};
 use tenancy::Tenancy;
 
 use crate::call::{AnswerCall, AnswerMode, Bounds, ChatCall, EmbedCall};
+use crate::hedge::Hedges;
 use crate::meter::Meter;
 use crate::metrics::Metrics;
 use crate::reply::Stamp;
@@ -97,6 +98,7 @@ pub struct Serving {
     pub(crate) vectors: Vectors,
     pub(crate) metrics: Metrics,
     pub(crate) turns: Turns,
+    pub(crate) hedges: Hedges,
     pub(crate) history: Arc<History>,
 }
 
@@ -114,7 +116,8 @@ impl Serving {
         let (store, search) = (parts.store.clone(), parts.search.clone());
         let guard = parts.guard.clone();
         let history = Arc::new(History::open(store, search, guard, purpose.clone(), config.history).await?);
-        Ok(Self { parts, config, routes, secret, purpose, vectors: Vectors::default(), metrics, turns, history })
+        let (vectors, hedges) = (Vectors::default(), Hedges::default());
+        Ok(Self { parts, config, routes, secret, purpose, vectors, metrics, turns, hedges, history })
     }
 
     /// Drops what is kept in memory of records. To be called when something was forgotten.

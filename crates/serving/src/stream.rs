@@ -11,9 +11,9 @@ use guard::{Flow, Outcome};
 use crate::answer::Writer;
 use crate::answer::language::Language;
 use crate::answer::marks_disarmed;
-use crate::contained::Contained;
 use crate::meter::Meter;
 use crate::reply::Stamp;
+use crate::rewritten::{Rewritten, through};
 use crate::{AnswerKind, AnswerMode, ChatError, Citation, Done, Finish, ReplyEvent, ReplyStream, Source};
 
 /// How a reply goes from the model's text to its end.
@@ -22,7 +22,7 @@ pub(crate) struct Ending {
     cited: Option<CitedEnding>,
     /// The line that marks a model's text as one, where a policy wants readers to see it.
     mark: Option<&'static str>,
-    contained: Option<Contained>,
+    rewritten: Vec<Rewritten>,
 }
 
 struct CitedEnding {
@@ -35,7 +35,7 @@ struct CitedEnding {
 impl Ending {
     /// A chat's text goes out as it is.
     pub fn chat() -> Self {
-        Self { ready: VecDeque::new(), cited: None, mark: None, contained: None }
+        Self { ready: VecDeque::new(), cited: None, mark: None, rewritten: Vec::new() }
     }
 
     /// The same, marked as a model's.
@@ -44,9 +44,9 @@ impl Ending {
         self
     }
 
-    /// The same, with links and images made inert.
-    pub fn contained(mut self, contained: Option<Contained>) -> Self {
-        self.contained = contained;
+    /// The same, with what the policies want changed in it.
+    pub fn rewritten(mut self, rewritten: Vec<Rewritten>) -> Self {
+        self.rewritten = rewritten;
         self
     }
 
@@ -63,7 +63,7 @@ impl Ending {
             ready.push_back(ReplyEvent::Extract(quotes.clone()));
         }
         let cited = Some(CitedEnding { writer, language: Language::of(question), quotes, mode });
-        Self { ready, cited, mark: None, contained: None }
+        Self { ready, cited, mark: None, rewritten: Vec::new() }
     }
 }
 
@@ -73,11 +73,11 @@ pub(crate) fn mark(asked: &str) -> &'static str {
 }
 
 /// The records do not say: the nearest passages and the sentence that says so.
-pub(crate) fn silent(question: &str, sources: Vec<Source>, flow: &Flow, contained: Option<Contained>) -> ReplyStream {
+pub(crate) fn silent(question: &str, sources: Vec<Source>, flow: &Flow, rewritten: Vec<Rewritten>) -> ReplyStream {
     let mut ready = VecDeque::from([ReplyEvent::Sources(sources)]);
     ready.push_back(ReplyEvent::Text(Language::of(question).words().silent.to_owned()));
     ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Abstained));
-    finished(ready, flow, contained)
+    finished(ready, flow, rewritten)
 }
 
 /// The records' own sentences.
@@ -86,37 +86,37 @@ pub(crate) fn extractive(
     sources: Vec<Source>,
     quotes: Vec<Citation>,
     flow: &Flow,
-    contained: Option<Contained>,
+    rewritten: Vec<Rewritten>,
 ) -> ReplyStream {
     if quotes.is_empty() {
-        return silent(question, sources, flow, contained);
+        return silent(question, sources, flow, rewritten);
     }
     let mut ready = VecDeque::from([ReplyEvent::Sources(sources), ReplyEvent::Extract(quotes.clone())]);
     quote(quotes, &mut ready);
     ready.push_back(done(Finish::Stop, Usage::default(), AnswerKind::Extractive));
-    finished(ready, flow, contained)
+    finished(ready, flow, rewritten)
 }
 
 /// What an engine writes.
 pub(crate) fn written(events: EventStream, meter: Meter, ending: Ending, stamp: Stamp) -> ReplyStream {
-    let Ending { ready, cited, mark, contained } = ending;
-    Reply { ready, outgoing: VecDeque::new(), cited, mark, contained, events: Some(events), meter: Some(meter) }
+    let Ending { ready, cited, mark, rewritten } = ending;
+    Reply { ready, outgoing: VecDeque::new(), cited, mark, rewritten, events: Some(events), meter: Some(meter) }
         .stream(stamp)
 }
 
-fn finished(ready: VecDeque<ReplyEvent>, flow: &Flow, contained: Option<Contained>) -> ReplyStream {
+fn finished(ready: VecDeque<ReplyEvent>, flow: &Flow, rewritten: Vec<Rewritten>) -> ReplyStream {
     let meter = Some(Meter::free(flow.clone()));
     let stamp = Stamp::of(flow, &Obligations::default());
-    Reply { ready, outgoing: VecDeque::new(), cited: None, mark: None, contained, events: None, meter }.stream(stamp)
+    Reply { ready, outgoing: VecDeque::new(), cited: None, mark: None, rewritten, events: None, meter }.stream(stamp)
 }
 
 struct Reply {
     ready: VecDeque<ReplyEvent>,
-    /// What was ready and is contained, if it is to be.
+    /// What was ready, changed as it is to be.
     outgoing: VecDeque<ReplyEvent>,
     cited: Option<CitedEnding>,
     mark: Option<&'static str>,
-    contained: Option<Contained>,
+    rewritten: Vec<Rewritten>,
     /// Before the meter, so that the engine has stopped when the quota is settled.
     events: Option<EventStream>,
     meter: Option<Meter>,
@@ -134,13 +134,8 @@ impl Reply {
                 return Some(self.out(event).await);
             }
             if let Some(event) = self.ready.pop_front() {
-                match &mut self.contained {
-                    None => self.outgoing.push_back(event),
-                    Some(contained) => {
-                        if let Err(refusal) = contained.take(event, &mut self.outgoing) {
-                            return Some(Err(self.failed(refusal.into())));
-                        }
-                    }
+                if let Err(refusal) = through(&mut self.rewritten, event, &mut self.outgoing) {
+                    return Some(Err(self.failed(refusal.into())));
                 }
                 continue;
             }

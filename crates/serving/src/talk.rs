@@ -13,11 +13,11 @@ use guard::{Flow, Masked};
 use retrieval::Hit;
 
 use crate::answer::{Cited, Writer, choose, extract};
-use crate::contained::Contained;
 use crate::evidence::Evidence;
 use crate::history::MadeOf;
 use crate::meter::Meter;
 use crate::reply::Stamp;
+use crate::rewritten::Rewriting;
 use crate::serving::last_said;
 use crate::stream::{self, Ending};
 use crate::turns::{Party, Turn};
@@ -62,16 +62,12 @@ impl Serving {
         let wanted = call.tokens_max.unwrap_or(self.config.chat_tokens);
         let asked = || asked_in_chat(&request, &earlier, wanted, last_said(&request.messages));
         let mut ways = self.ways((flow, principal, &label), (&name, &route, &models), asked)?;
-        loop {
-            let mut way = ways.next().await?;
-            way.contain = way.permit.obligations().contains(foreign);
-            let engine = way.served.used();
-            let asked = (request.clone(), earlier.clone(), wanted);
-            match self.plain_by(party, principal, way, asked, ways.more()).await {
-                Ok(stream) => return Ok(Made { stream, label, made_of: MadeOf::default() }),
-                Err(error) => ways.failed(engine, error)?,
-            }
-        }
+        let begin = |mut way: Way, more| {
+            way.rewriting = Rewriting::of(way.permit.obligations(), foreign);
+            self.plain_by(party, principal, way, (request.clone(), earlier.clone(), wanted), more)
+        };
+        let stream = self.first_to_begin(&mut ways, models.hedge_after(), begin).await?;
+        Ok(Made { stream, label, made_of: MadeOf::default() })
     }
 
     /// Has one engine answer a chat turn.
@@ -88,11 +84,12 @@ impl Serving {
         let line = way
             .visible_mark(request.text.as_deref().unwrap_or_else(|| last_said(&request.messages)))
             .filter(|_| request.schema.is_none());
+        let rewritten = way.rewriting.begin(&self.parts.guard, &way.flow, written(&request))?;
         let mut request = way.hide(&self.parts.guard, request)?;
         let prompt = way.fit(&mut request, earlier, wanted).await?;
         let room = room(&way.served, prompt)?;
         request.shorten(|request| request.tokens_max = wanted.min(room));
-        let ending = Ending::chat().marked(line).contained(self.contained(&way));
+        let ending = Ending::chat().marked(line).rewritten(rewritten);
         self.start(principal, way, turn, (request, prompt), ending, more).await
     }
 
@@ -122,16 +119,16 @@ impl Serving {
             receipt.label = Some(label.clone());
         });
         let made = |stream| Made { stream, label: label.clone(), made_of };
-        let contained = obligations.contains(true);
+        let rewriting = Rewriting::of(&obligations, true);
         if weighed.hits.is_empty() || weighed.chance < self.config.abstain_below {
-            let contained = contained.then(|| Contained::new(self.parts.guard.container(), flow));
-            return Ok(made(stream::silent(&ask.question, cited.sources(), flow, contained)));
+            let rewritten = rewriting.begin(&self.parts.guard, flow, asked_by(&ask))?;
+            return Ok(made(stream::silent(&ask.question, cited.sources(), flow, rewritten)));
         }
         let quotes = extract(&weighed, &cited, &chosen);
         let models = match (ask.target.mode, &ask.target.models) {
             (AnswerMode::Extractive, _) | (AnswerMode::Both, None) => {
-                let contained = contained.then(|| Contained::new(self.parts.guard.container(), flow));
-                return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes, flow, contained)));
+                let rewritten = rewriting.begin(&self.parts.guard, flow, asked_by(&ask))?;
+                return Ok(made(stream::extractive(&ask.question, cited.sources(), quotes, flow, rewritten)));
             }
             (_, Some(models)) => models,
             (AnswerMode::Generated, None) => return Err(ChatError::ModelNotFound { model: ask.target.name }),
@@ -139,16 +136,12 @@ impl Serving {
         let called = (&*ask.target.name, &*ask.target.route, models);
         let asked = || asked_of_records(&ask, &cited, self.config.answer_tokens);
         let mut ways = self.ways((flow, principal, &label), called, asked)?;
-        loop {
-            let mut way = ways.next().await?;
-            way.contain = contained || way.permit.obligations().contains(true);
-            let engine = way.served.used();
-            let own = if ways.more() { cited.clone() } else { mem::take(&mut cited) };
-            match self.cited_by(party, principal, way, (&ask, own, quotes.clone()), ways.more()).await {
-                Ok(stream) => return Ok(made(stream)),
-                Err(error) => ways.failed(engine, error)?,
-            }
-        }
+        let begin = |mut way: Way, more| {
+            way.rewriting = Rewriting::of(way.permit.obligations(), true).and(&rewriting);
+            let own = if more { cited.clone() } else { mem::take(&mut cited) };
+            self.cited_by(party, principal, way, (&ask, own, quotes.clone()), more)
+        };
+        Ok(made(self.first_to_begin(&mut ways, models.hedge_after(), begin).await?))
     }
 
     /// Has one engine answer from passages.
@@ -173,15 +166,8 @@ impl Serving {
             ask.target.mode,
         )
         .marked(way.visible_mark(&ask.question))
-        .contained(self.contained(&way));
+        .rewritten(way.rewriting.begin(&self.parts.guard, &way.flow, asked_by(ask))?);
         self.start(principal, way, turn, prompt, ending, more).await
-    }
-
-    /// What contains the answer on a way, where that is asked for.
-    fn contained(&self, way: &Way) -> Option<Contained> {
-        // An engine that was asked before this one may have been asked otherwise.
-        way.flow.note(|receipt| receipt.made_inert = None);
-        way.contain.then(|| Contained::new(self.parts.guard.container(), &way.flow))
     }
 
     /// Waits for the principal's turn at an engine.
@@ -212,7 +198,7 @@ impl Serving {
     ) -> Result<ReplyStream, ChatError> {
         let request = way.clear(request)?;
         let tokens_max = u64::from(prompt) + u64::from(request.tokens_max);
-        let mut meter = Meter::new(self.parts.tenancy.admit(principal, tokens_max).await?, way.flow.clone());
+        let mut meter = Meter::new(self.parts.tenancy.admit(principal, tokens_max).await?, way.flow.clone()).of_one();
         way.flow.leave(&way.permit, way.served.used(), way.hidden.counts()).await?;
         meter.began(prompt.into());
         let mut watch = self.metrics.chat(&way.served.engine.describe().model);
@@ -222,6 +208,10 @@ impl Serving {
         };
         match events {
             Ok(events) => {
+                if more {
+                    way.flow.answers(&way.permit, &way.served.used(), way.hidden.counts());
+                }
+                meter.answers();
                 let events = veil::lifted(watch.over(turn.over(events)), way.hidden.stand_ins());
                 let stamp = Stamp::of(&way.flow, way.permit.obligations());
                 Ok(stream::written(events, meter, ending, stamp))
@@ -234,7 +224,6 @@ impl Serving {
                     EngineError::Died { .. } | EngineError::Broken { .. } => {}
                     _ => meter.ended(Usage::default()),
                 }
-                meter.leave_open();
                 Err(ChatError::of_engine(error))
             }
         }
@@ -272,6 +261,20 @@ impl Serving {
             mode: AnswerMode::Both,
         })
     }
+}
+
+/// What whoever asks wrote himself.
+fn written(request: &ChatRequest) -> impl Iterator<Item = &str> {
+    said(&request.messages).chain(request.text.as_deref())
+}
+
+/// The same of a question to records.
+fn asked_by(ask: &Ask) -> impl Iterator<Item = &str> {
+    said(&ask.history).chain([&*ask.question])
+}
+
+fn said(messages: &[Message]) -> impl Iterator<Item = &str> {
+    messages.iter().filter(|message| message.role == Role::User).map(|message| &*message.content)
 }
 
 /// The events of an answer whose first one is there.

@@ -13,6 +13,7 @@ use crate::answer::{Cited, messages};
 use crate::call::{ChatCall, Sampling};
 use crate::history::MadeOf;
 use crate::respond::Records;
+use crate::rewritten::Rewriting;
 use crate::stream;
 use crate::{AnswerMode, ChatError, ReplyStream, ServedEngine, Serving};
 
@@ -68,8 +69,8 @@ pub(crate) struct Way {
     pub flow: Flow,
     /// What was hidden on it.
     pub hidden: Hidden,
-    /// Whether the links and images of what comes back are made inert.
-    pub contain: bool,
+    /// What is changed in what comes back.
+    pub rewriting: Rewriting,
 }
 
 /// Every text of a request that somebody wrote.
@@ -89,7 +90,7 @@ fn each_text(request: &mut ChatRequest, hiding: &mut Hiding<'_>) -> Result<(), M
 impl Way {
     pub fn new(served: ServedEngine, permit: EgressPermit, flow: &Flow) -> Self {
         let label = permit.label().clone();
-        Self { served, permit, label, flow: flow.clone(), hidden: Hidden::default(), contain: false }
+        Self { served, permit, label, flow: flow.clone(), hidden: Hidden::default(), rewriting: Rewriting::default() }
     }
 
     /// The line that the policies want under what is written to `asked`.

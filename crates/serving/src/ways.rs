@@ -131,18 +131,28 @@ impl Ways<'_> {
     /// # Errors
     /// What to answer, where no other engine is tried.
     pub fn failed(&mut self, engine: Used, error: ChatError) -> Result<(), ChatError> {
-        let elsewhere = may_work_elsewhere(&error);
-        let goes_on = elsewhere && self.more();
-        if goes_on {
-            self.flow.pass_over(engine, error.outcome().why());
+        if may_work_elsewhere(&error) && self.more() {
+            self.gave_up(engine, error);
+            return Ok(());
         }
+        self.remember(error);
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    /// Takes note that an engine did not begin to answer, and another may still.
+    pub fn gave_up(&mut self, engine: Used, error: ChatError) {
+        self.flow.pass_over(engine, error.outcome().why());
+        self.remember(error);
+    }
+
+    /// Keeps the error that tells most.
+    fn remember(&mut self, error: ChatError) {
         // What broke tells more than a refusal does, and what came first more than what came later.
         let refused = |error: &ChatError| matches!(error, ChatError::Refused(_) | ChatError::ApprovalNeeded { .. });
         let replaces = self.failed.as_ref().is_none_or(|kept| refused(kept) && !refused(&error));
-        if replaces || !elsewhere {
+        if replaces || !may_work_elsewhere(&error) {
             self.failed = Some(error);
         }
-        if goes_on { Ok(()) } else { self.failed.take().map_or(Ok(()), Err) }
     }
 }
 

@@ -7,13 +7,15 @@ use guard::mask::{Bounds, Finding, Kinds, Masker, Packs, StandIns};
 use serde_json::{Value, json};
 
 use crate::cli::Mask;
+use crate::house::masking_packs;
 use crate::print;
+use crate::settings::Settings;
 
 /// Bytes of a text.
 const TEXT_BYTES_MAX: u64 = 16 << 20;
 
-pub fn run(mask: &Mask, json: bool) -> anyhow::Result<()> {
-    let mut packs = Packs::builtin()?;
+pub fn run(mask: &Mask, settings: &Settings, json: bool) -> anyhow::Result<()> {
+    let mut packs = masking_packs(settings)?;
     for dir in &mask.pack_dir {
         packs = packs.with(Packs::load(dir)?);
     }

@@ -4,7 +4,6 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use guard::Entry;
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use super::log::read_small;
 use crate::cli::Policy;
-use crate::house::{POLICY, verifier_key};
+use crate::house::{POLICY, masking_packs, verifier_key};
 use crate::print;
 use crate::settings::Settings;
 
@@ -22,13 +21,15 @@ use crate::settings::Settings;
 pub fn run(command: &Policy, settings: &Settings, json: bool) -> anyhow::Result<ExitCode> {
     let own = settings.data.join(POLICY);
     let folder = |dir: &Option<PathBuf>| dir.clone().unwrap_or_else(|| own.clone());
+    let packs = masking_packs(settings)?;
+    let load = |dir: &Path| Policies::load(dir, &packs).map_err(|problems| mistakes(&problems));
     let sound = match command {
         Policy::Init { dir } => init(&folder(dir), json)?,
         Policy::Check { dir } => {
             let dir = folder(dir);
             // What counts now, for a folder that is to take its place.
             let present = if dir == own { None } else { Some(load(&own)?) };
-            let report = check(&dir, present.as_deref(), settings.engine.country);
+            let report = check(&dir, &packs, present.as_deref(), settings.engine.country);
             show(&report, json)?;
             report.is_sound()
         }
@@ -81,10 +82,6 @@ fn init(dir: &Path, json: bool) -> anyhow::Result<bool> {
         print::out(&format!("{} files written into `{}`", written.len(), dir.display()));
     }
     Ok(true)
-}
-
-fn load(dir: &Path) -> anyhow::Result<Arc<Policies>> {
-    Policies::load(dir).map_err(|problems| mistakes(&problems))
 }
 
 /// Every problem, a line each.

@@ -58,7 +58,7 @@ pub(super) async fn read(app: &App, principal: &Principal, read: Read) -> Result
 
 /// A look into a record leaves an act, as at the other doors.
 async fn looked(app: &App, principal: &Principal, document: &str) -> Result<(), ApiError> {
-    let act = Act::now(principal, None, "MCP read".to_owned(), vec![document.to_owned()], 200);
+    let act = Act::done(principal, None, "MCP read", &[document.to_owned()]);
     Ok(app.receipts.act(act).acknowledged().await?)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::code::Lines;
 use super::{HELD_BYTES_MAX, Hosts};
+use crate::edits::Edits;
 
 /// The longest text, in bytes.
 const BYTES_MAX: usize = 16 << 20;
@@ -25,10 +26,8 @@ pub struct Container {
     waits: Option<fn(char) -> bool>,
     pub(super) lines: Lines,
     pub(super) inline: Inline,
-    edits: Vec<Edit>,
+    edits: Edits,
     bytes: usize,
-    taken_chars: usize,
-    given_chars: usize,
     made_inert: u32,
     broken_off: bool,
     failed: bool,
@@ -47,15 +46,6 @@ pub(super) struct Inline {
     pub before: Option<char>,
     /// Something was just made inert, and what follows is the rest of it.
     pub broken: bool,
-}
-
-/// A place at which the text is another now. All in characters.
-#[derive(Debug)]
-struct Edit {
-    taken: usize,
-    taken_length: usize,
-    given: usize,
-    given_length: usize,
 }
 
 /// What is looked at: the text from where nothing is settled yet.
@@ -107,10 +97,8 @@ impl Container {
             waits: None,
             lines: Lines::default(),
             inline: Inline::default(),
-            edits: Vec::new(),
+            edits: Edits::default(),
             bytes: 0,
-            taken_chars: 0,
-            given_chars: 0,
             made_inert: 0,
             broken_off: false,
             failed: false,
@@ -162,7 +150,7 @@ impl Container {
         }
         let mut out = String::new();
         self.settle(true, &mut out);
-        self.broken_off = self.taken_chars > 0;
+        self.broken_off = self.edits.taken() > 0;
         Ok(out)
     }
 
@@ -173,31 +161,18 @@ impl Container {
 
     /// How many characters of the text are settled.
     pub fn settled_chars(&self) -> usize {
-        self.taken_chars
+        self.edits.taken()
     }
 
     /// Where a place of the text, in characters, is in what was given.
     pub fn place(&self, taken: usize) -> usize {
-        let next = self.edits.partition_point(|edit| edit.taken < taken);
-        let Some(edit) = next.checked_sub(1).and_then(|last| self.edits.get(last)) else { return taken };
-        let behind = taken.saturating_sub(edit.taken + edit.taken_length);
-        if behind > 0 || taken == edit.taken + edit.taken_length {
-            edit.given + edit.given_length + behind
-        } else {
-            edit.given + (taken - edit.taken).min(edit.given_length)
-        }
+        self.edits.place(taken)
     }
 
     /// Two texts that were written apart do not run together.
     fn parted(&mut self, out: &mut String) {
         const BETWEEN: &str = "\n\n";
-        self.edits.push(Edit {
-            taken: self.taken_chars,
-            taken_length: 0,
-            given: self.given_chars,
-            given_length: BETWEEN.len(),
-        });
-        self.given_chars += BETWEEN.len();
+        self.edits.replace(0, BETWEEN.len());
         out.push_str(BETWEEN);
         self.lines.next_paragraph();
         self.inline = Inline { before: Some('\n'), ..Inline::default() };
@@ -237,13 +212,10 @@ impl Container {
 
     fn give(&mut self, taken: &str, written: Option<&str>, out: &mut String) {
         let given = written.unwrap_or(taken);
-        let (taken_length, given_length) = (taken.chars().count(), given.chars().count());
-        if written.is_some() {
-            let (taken, given) = (self.taken_chars, self.given_chars);
-            self.edits.push(Edit { taken, taken_length, given, given_length });
+        match written {
+            None => self.edits.keep(taken.chars().count()),
+            Some(written) => self.edits.replace(taken.chars().count(), written.chars().count()),
         }
-        self.taken_chars += taken_length;
-        self.given_chars += given_length;
         if !taken.chars().all(char::is_whitespace) {
             self.inline.broken = false;
         }

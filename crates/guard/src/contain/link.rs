@@ -3,7 +3,9 @@
 //! Looked for is more than any one reader of Markdown makes a link of: schemes in disguise (entities, percent escapes,
 //! letters that are not seen, letters of full width), bare hosts, and hosts of other scripts.
 
+use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use crate::mask::normal::{Normal, is_unseen, read};
 
@@ -21,9 +23,12 @@ const ENDINGS: [&str; 36] = [
     "page", "xyz", "top", "site", "online", "shop", "store", "tech", "live", "link", "click", "cloud", "club", "icu",
     "vip", "work", "zip", "mov", "kr", "example", "onion",
 ];
-/// Ends of names of files that are countries', too.
-const FILES: [&str; 16] =
-    ["md", "rs", "py", "sh", "ts", "js", "go", "so", "pl", "ps", "cc", "gz", "xz", "mm", "hs", "ml"];
+/// What a host of three names or more ends with, beside the two letters of a country, by where it stands without a path.
+/// Names of files and of programs have fewer dots, or are code.
+static ALL_ENDINGS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    let lines = include_str!("endings.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.flat_map(str::split_whitespace).collect()
+});
 /// Ends of hosts that are not ASCII.
 const ABROAD: [&str; 14] =
     ["한국", "닷컴", "닷넷", "삼성", "рф", "рус", "中国", "中國", "公司", "网络", "香港", "台灣", "みんな", "भारत"];
@@ -220,7 +225,7 @@ fn host_in(letters: &[(usize, char)], run: Range<usize>) -> Option<usize> {
         || ENDINGS.contains(&ending.as_str())
         || ending.starts_with("xn--")
         || !ending.is_ascii()
-        || ending.len() == 2 && labels >= 3 && !FILES.contains(&ending.as_str());
+        || labels >= 3 && (ending.len() == 2 || ALL_ENDINGS.contains(ending.as_str()));
     (named && !mail).then_some(start)
 }
 

@@ -108,11 +108,8 @@ impl Masker {
     /// # Errors
     /// [`PackError`]: a pattern that is none, or a name that stands for nothing.
     pub fn new(packs: &Packs, kinds: &Kinds) -> Result<Self, PackError> {
-        if let Some(names) = &kinds.0 {
-            let known = |name: &String| packs.kinds().any(|(kind, _, pack, _)| kind == name || pack == name);
-            if let Some(name) = names.iter().find(|name| !known(name)) {
-                return Err(PackError::Unknown { name: name.clone() });
-            }
+        if let Some(name) = kinds.0.iter().flatten().find(|name| !packs.knows(name)) {
+            return Err(PackError::Unknown { name: name.clone() });
         }
         let mut compiled = Vec::new();
         for pack in &packs.packs {

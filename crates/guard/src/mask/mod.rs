@@ -4,6 +4,7 @@
 //! is linear in the text, whatever the text is; what is hidden can be turned back only with the conversation's own
 //! stand-ins, and nobody can write a stand-in himself.
 
+mod answer;
 mod atom;
 mod check;
 mod find;
@@ -18,6 +19,7 @@ mod stand_in;
 mod stream;
 mod unmask;
 
+pub use answer::{AnswerMasker, AnswerText};
 pub use find::{Checked, Finding, Kinds, Masker};
 pub use hide::{Hidden, Hiding, Maskers};
 pub use pack::{PackError, Packs};

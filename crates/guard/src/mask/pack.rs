@@ -8,6 +8,8 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::{Kinds, Masker};
+
 /// Files are read up to this size.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 const KINDS_MAX: usize = 100;
@@ -192,6 +194,29 @@ impl Packs {
         Ok(packs)
     }
 
+    /// The packs inside the program, and behind them those of the folders in `dir` that hold a `pack.toml`, by name of the
+    /// folder. Where there is no such folder, nothing is added.
+    ///
+    /// # Errors
+    /// [`PackError`]: what is wrong in one of them; then none is taken.
+    pub fn of_house(dir: &Path) -> Result<Self, PackError> {
+        let mut folders: Vec<_> = match std::fs::read_dir(dir) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(unreadable(&dir.display().to_string(), &error.to_string())),
+        };
+        folders.retain(|folder| folder.join("pack.toml").exists());
+        folders.sort();
+        let packs = folders
+            .iter()
+            .try_fold(Self::builtin()?, |packs, folder| Ok::<_, PackError>(packs.with(Self::load(folder)?)))?;
+        if !folders.is_empty() {
+            // What cannot be compiled is to be known now, and not when somebody waits.
+            Masker::new(&packs, &Kinds::named(packs.kinds().map(|(kind, ..)| kind.to_owned())))?;
+        }
+        Ok(packs)
+    }
+
     /// These packs and others. A pack of the same name takes the place of the one that is there.
     #[must_use]
     pub fn with(mut self, others: Self) -> Self {
@@ -200,6 +225,11 @@ impl Packs {
             self.packs.push(other);
         }
         self
+    }
+
+    /// Whether a pack or a kind is called so.
+    pub fn knows(&self, name: &str) -> bool {
+        self.kinds().any(|(kind, _, pack, _)| kind == name || pack == name)
     }
 
     /// The names of the packs.

@@ -127,6 +127,12 @@ impl StandIns {
         Some(&self.entries[*place].value)
     }
 
+    /// Which stand-in this is, in the order in which they were made.
+    pub(super) fn place(&self, stand_in: &str) -> Option<usize> {
+        let (label, number) = stand_in.strip_prefix('[')?.strip_suffix(']')?.rsplit_once('-')?;
+        self.by_name.get(&(label.to_owned(), number.parse().ok()?)).copied()
+    }
+
     /// The names of people among the values, without spaces.
     pub(super) fn names(&self) -> HashSet<String> {
         self.entries.iter().filter(|entry| entry.name).map(|entry| entry.key.clone()).collect()

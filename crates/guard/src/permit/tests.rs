@@ -4,6 +4,7 @@ use base::{KeyId, PersonId, Residency, Subject};
 use jiff::SignedDuration;
 
 use super::*;
+use crate::mask::Packs;
 use crate::policy::{Containing, Policies};
 use crate::{Approvers, Declassification, Guard};
 
@@ -158,7 +159,7 @@ fn a_class_is_lowered_only_with_somebody_elses_approval() {
 fn where_no_group_is_named_lowering_still_takes_an_approval() {
     let dir = tempfile::TempDir::new().unwrap();
     std::fs::write(dir.path().join("a.cedar"), "@id(\"all\") permit (principal, action, resource);").unwrap();
-    let guard = Guard::new(Policies::load(dir.path()).unwrap(), Country::KR);
+    let guard = Guard::new(Policies::load(dir.path(), &Packs::builtin().unwrap()).unwrap(), Country::KR);
     let (tenant, anybody) = (TenantId::new(), GroupId::new());
     let (asker, other) = (person(tenant, &[]), person(tenant, &[anybody]));
     let step = Declassification { document: None, to: Class::Open, reason: "published".into(), until: None };

@@ -35,6 +35,9 @@ pub struct Case {
     /// What is masked.
     #[serde(default)]
     pub mask: Option<BTreeSet<String>>,
+    /// What is masked in the answer.
+    #[serde(default)]
+    pub mask_answer: Option<BTreeSet<String>>,
     /// Who approves.
     #[serde(default)]
     pub approval: Option<BTreeSet<String>>,
@@ -131,6 +134,7 @@ fn try_one(policies: &Policies, file: &str, case: &Case) -> CaseResult {
     }
     if let Answer::Permit(given) = &decision.answer {
         compare("mask", case.mask.as_ref(), &given.mask, &mut wrong);
+        compare("mask_answer", case.mask_answer.as_ref(), &given.mask_answer, &mut wrong);
         compare("approval", case.approval.as_ref(), &given.approval, &mut wrong);
         compare("label", case.label.map(Some).as_ref(), &given.label, &mut wrong);
         compare("contain", case.contain.map(Some).as_ref(), &given.contain, &mut wrong);

@@ -13,6 +13,8 @@ use super::boxes;
 use super::facts;
 use super::grid::{CELLS_MAX, Grid, Values};
 use super::policies::Clauses;
+use crate::mask::Packs;
+
 use super::{Answer, CaseResult, Obligations, Policies, Problem, test};
 
 /// Lines about one kind of change, at most.
@@ -78,9 +80,9 @@ impl Report {
     }
 }
 
-/// Checks a folder: syntax, schema, cases, policies without effect; and what it changes from `present`.
-pub fn check(dir: &Path, present: Option<&Policies>, home: Country) -> Report {
-    let policies = match Policies::load(dir) {
+/// Checks a folder: syntax, schema, names of masks, cases, policies without effect; and what it changes from `present`.
+pub fn check(dir: &Path, packs: &Packs, present: Option<&Policies>, home: Country) -> Report {
+    let policies = match Policies::load(dir, packs) {
         Ok(policies) => policies,
         Err(problems) => return Report { problems, ..Report::default() },
     };

@@ -51,6 +51,9 @@ pub(crate) fn out_of_place(policy: &Policy, obligations: &Obligations) -> Option
     if !obligations.approval.is_empty() && !all(&["send", "use_tool", "export", "declassify"]) {
         return Some("`@approval` is for `send`, `use_tool`, `export` and `declassify`; say which in its first line");
     }
+    if !obligations.mask_answer.is_empty() && !all(&["search", "send"]) {
+        return Some("`@mask_answer` is for `search` and `send`; say which in the policy's first line");
+    }
     if obligations.contain.is_some() && !all(&["search", "send"]) {
         return Some("`@contain` is for `search` and `send`; say which in the policy's first line");
     }

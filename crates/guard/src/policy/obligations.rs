@@ -20,6 +20,9 @@ pub struct Obligations {
     /// Kinds or packs of personal data that are masked before the text goes: `kr`, `general`.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub mask: BTreeSet<String>,
+    /// Kinds or packs of personal data that are hidden in what comes back, before whoever asked sees it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub mask_answer: BTreeSet<String>,
     /// Groups of each of which one person must approve.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub approval: BTreeSet<String>,
@@ -95,6 +98,11 @@ impl Obligations {
         }
     }
 
+    /// The kinds and packs of personal data that it names.
+    pub fn masks(&self) -> impl Iterator<Item = &str> {
+        self.mask.iter().chain(&self.mask_answer).map(String::as_str)
+    }
+
     /// Whether nothing is asked for.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -103,6 +111,7 @@ impl Obligations {
     /// Takes on another policy's obligations, too.
     pub fn join(&mut self, other: &Obligations) {
         self.mask.extend(other.mask.iter().cloned());
+        self.mask_answer.extend(other.mask_answer.iter().cloned());
         self.approval.extend(other.approval.iter().cloned());
         self.notices.extend(other.notices.iter().cloned());
         self.label = self.label.max(other.label);
@@ -124,6 +133,9 @@ impl fmt::Display for Obligations {
         let mut parts = Vec::new();
         if !self.mask.is_empty() {
             parts.push(format!("mask {}", words(&self.mask)));
+        }
+        if !self.mask_answer.is_empty() {
+            parts.push(format!("mask {} in the answer", words(&self.mask_answer)));
         }
         if !self.approval.is_empty() {
             parts.push(format!("approval by {}", words(&self.approval)));
@@ -169,14 +181,17 @@ pub(crate) fn annotations<'a>(
     let (mut read, mut mistakes) = (Annotations::default(), Vec::new());
     let (mut notice, mut reason) = ([None, None], [None, None]);
     for (key, value) in written {
-        let for_permits =
-            matches!(key, "mask" | "approval" | "notice_ko" | "notice_en" | "label" | "contain" | "keep_years");
+        let for_permits = matches!(
+            key,
+            "mask" | "mask_answer" | "approval" | "notice_ko" | "notice_en" | "label" | "contain" | "keep_years"
+        );
         let for_forbids = matches!(key, "reason_ko" | "reason_en");
         let result = match key {
             _ if for_permits && !permits => Err("is an obligation, and a `forbid` asks for none".to_owned()),
             _ if for_forbids && permits => Err("belongs to a `forbid`".to_owned()),
             "id" => id(value).map(|value| read.id = value),
             "mask" => mask(value).map(|value| read.obligations.mask = value),
+            "mask_answer" => mask(value).map(|value| read.obligations.mask_answer = value),
             "approval" => group(value).map(|value| read.obligations.approval = [value].into()),
             "keep_years" => years(value).map(|value| read.obligations.keep_years = Some(value)),
             "label" => marking(value).map(|value| read.obligations.label = Some(value)),
@@ -185,7 +200,7 @@ pub(crate) fn annotations<'a>(
             "notice_en" => sentence(value).map(|value| notice[1] = Some(value)),
             "reason_ko" => sentence(value).map(|value| reason[0] = Some(value)),
             "reason_en" => sentence(value).map(|value| reason[1] = Some(value)),
-            _ => Err("is not known; known are `@id`, `@mask`, `@approval`, `@notice_ko`, `@notice_en`, `@label`, \
+            _ => Err("is not known; known are `@id`, `@mask`, `@mask_answer`, `@approval`, `@notice_ko`, `@notice_en`, `@label`, \
                      `@contain`, `@keep_years`, `@reason_ko`, `@reason_en`"
                 .to_owned()),
         };
@@ -299,13 +314,14 @@ mod tests {
             ("keep_years", "1"),
             ("approval", "보안"),
             ("contain", "records"),
+            ("mask_answer", "phone"),
         ]);
         let strict = ask(&[("contain", "always")]);
         assert!(strict.contains(false) && other.contains(true) && !other.contains(false) && !joined.contains(true));
         joined.join(&other);
         assert_eq!(
             joined.to_string(),
-            "mask general, id, kr; approval by 보안; mark the output visibly; \
+            "mask general, id, kr; mask phone in the answer; approval by 보안; mark the output visibly; \
              make links and images inert in answers from records or tools; keep the record 3 years"
         );
         assert!(joined.covers(&other) && !other.covers(&joined) && !joined.covers(&strict));
@@ -324,6 +340,7 @@ mod tests {
             (true, vec![("id", "a"), ("mask", "")], "`@mask` names"),
             (true, vec![("id", "a"), ("mask", "kr,,general")], "`@mask` names"),
             (true, vec![("id", "a"), ("mask", "KR")], "`@mask` names"),
+            (true, vec![("id", "a"), ("mask_answer", "KR")], "`@mask_answer` names"),
             (true, vec![("id", "a"), ("keep_years", "0")], "from 1 to 100"),
             (true, vec![("id", "a"), ("keep_years", "+5")], "from 1 to 100"),
             (true, vec![("id", "a"), ("keep_years", "five")], "from 1 to 100"),

@@ -15,6 +15,7 @@ use super::obligations::{Annotations, annotations};
 use super::source::{DEPTH_MAX, Folder, POLICY_BYTES_MAX, Piece, Problem, Source, folder, line_at, pieces};
 use super::{Answer, Cases, Decision, Obligations, Question, facts, floor, lint};
 use crate::Refusal;
+use crate::mask::Packs;
 
 /// What a policy may speak of, in Cedar's own notation.
 pub const SCHEMA: &str = include_str!("../../policies/dure.cedarschema");
@@ -79,7 +80,8 @@ static BUILTIN: LazyLock<Arc<Policies>> = LazyLock::new(|| {
     let own = |(name, text): &(&str, &str)| Source { name: (*name).to_owned(), text: (*text).to_owned() };
     let folder = Folder { policies: STARTING.iter().map(own).collect(), cases: vec![own(&STARTING_CASES)] };
     // A test holds that they can be read. If they ever could not, nothing is permitted.
-    Arc::new(read(folder, true, &Bounds::default()).unwrap_or_else(|_| Policies::closed()))
+    let packs = Packs::builtin().unwrap_or_default();
+    Arc::new(read(folder, true, &packs, &Bounds::default()).unwrap_or_else(|_| Policies::closed()))
 });
 
 impl Policies {
@@ -88,19 +90,20 @@ impl Policies {
         Arc::clone(&BUILTIN)
     }
 
-    /// Reads the policies of a folder. Where it holds none, or is not there, the starting policies count.
+    /// Reads the policies of a folder, whose masks name what is in `packs`. Where it holds none, or is not there, the
+    /// starting policies count.
     ///
     /// # Errors
     /// Everything that is wrong, file by file; then nothing is taken.
-    pub fn load(dir: &Path) -> Result<Arc<Policies>, Vec<Problem>> {
-        Self::load_within(dir, &Bounds::default())
+    pub fn load(dir: &Path, packs: &Packs) -> Result<Arc<Policies>, Vec<Problem>> {
+        Self::load_within(dir, packs, &Bounds::default())
     }
 
     /// Reads a folder within other bounds.
     ///
     /// # Errors
     /// As [`Policies::load`].
-    pub fn load_within(dir: &Path, bounds: &Bounds) -> Result<Arc<Policies>, Vec<Problem>> {
+    pub fn load_within(dir: &Path, packs: &Packs, bounds: &Bounds) -> Result<Arc<Policies>, Vec<Problem>> {
         let found = folder(dir, bounds)?;
         if found.policies.is_empty() {
             if found.cases.is_empty() {
@@ -109,7 +112,7 @@ impl Policies {
             let text = "there are cases, but no policies for them; copy the starting policies beside them";
             return Err(vec![Problem::new(&dir.display().to_string(), 0, text)]);
         }
-        read(found, false, bounds).map(Arc::new)
+        read(found, false, packs, bounds).map(Arc::new)
     }
 
     /// The files of the starting policies, the schema and the cases among them, to be copied and changed.
@@ -205,8 +208,8 @@ impl Policies {
     }
 }
 
-fn read(folder: Folder, is_starting: bool, bounds: &Bounds) -> Result<Policies, Vec<Problem>> {
-    let (clauses, mut problems) = clauses(&folder.policies, bounds)?;
+fn read(folder: Folder, is_starting: bool, packs: &Packs, bounds: &Bounds) -> Result<Policies, Vec<Problem>> {
+    let (clauses, mut problems) = clauses(&folder.policies, packs, bounds)?;
     if clauses.is_empty() && problems.is_empty() {
         let name = folder.policies.first().map_or("policies", |file| &file.name);
         problems.push(Problem::new(name, 0, "there is no policy in any file, so nothing would be permitted"));
@@ -229,7 +232,7 @@ fn read(folder: Folder, is_starting: bool, bounds: &Bounds) -> Result<Policies, 
 }
 
 /// The policies that can be read, by id, and what is wrong with the others.
-fn clauses(files: &[Source], bounds: &Bounds) -> Result<(Clauses, Vec<Problem>), Vec<Problem>> {
+fn clauses(files: &[Source], packs: &Packs, bounds: &Bounds) -> Result<(Clauses, Vec<Problem>), Vec<Problem>> {
     let (mut clauses, mut problems) = (Clauses::new(), Vec::new());
     for source in files {
         let pieces = match pieces(&source.text) {
@@ -245,7 +248,7 @@ fn clauses(files: &[Source], bounds: &Bounds) -> Result<(Clauses, Vec<Problem>),
             return Err(vec![Problem::new(&source.name, 0, text)]);
         }
         for piece in pieces {
-            match clause(source, &piece) {
+            match clause(source, &piece, packs) {
                 Err(found) => problems.extend(found),
                 Ok(new) => match clauses.get(&new.said.id) {
                     Some(other) => {
@@ -279,7 +282,7 @@ fn misfits(set: &PolicySet, clauses: &Clauses) -> Result<Vec<Problem>, Vec<Probl
     Ok(errors.chain(warnings).map(placed).collect())
 }
 
-fn clause(source: &Source, piece: &Piece<'_>) -> Result<Clause, Vec<Problem>> {
+fn clause(source: &Source, piece: &Piece<'_>, packs: &Packs) -> Result<Clause, Vec<Problem>> {
     let here = |text: String| Problem::new(&source.name, piece.line, text);
     if piece.is_too_much {
         let text = format!(
@@ -296,6 +299,8 @@ fn clause(source: &Source, piece: &Piece<'_>) -> Result<Clause, Vec<Problem>> {
     let mut mistakes = lint::ids(&policy);
     if let Ok(said) = &said {
         mistakes.extend(lint::out_of_place(&policy, &said.obligations).map(str::to_owned));
+        let unknown = said.obligations.masks().filter(|name| !packs.knows(name));
+        mistakes.extend(unknown.map(|name| format!("no pack and no kind of personal data is called `{name}`")));
     }
     match said {
         Ok(said) if mistakes.is_empty() => {

@@ -6,6 +6,7 @@ use base::{ContentHash, CorpusId, Country, DocumentId, Label, Principal, Receipt
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::EgressPermit;
 use crate::policy::{Obligations, Question};
 
 /// Bytes of a leaf (C2SP tlog-tiles writes its length in 16 bits).
@@ -22,6 +23,8 @@ pub enum Entry {
     Intent(Intent),
     /// A flow is over.
     Receipt(Box<Receipt>),
+    /// Somebody is about to change something. On disk before it changes; the act of the same id says how it ended.
+    Begun(Act),
     /// Somebody changed something, or looked at records.
     Act(Act),
 }
@@ -32,7 +35,7 @@ impl Entry {
         match self {
             Self::Intent(intent) => intent.id,
             Self::Receipt(receipt) => receipt.id,
-            Self::Act(act) => act.id,
+            Self::Begun(act) | Self::Act(act) => act.id,
         }
     }
 
@@ -41,7 +44,7 @@ impl Entry {
         match self {
             Self::Intent(intent) => (intent.tenant, intent.who),
             Self::Receipt(receipt) => (receipt.tenant, receipt.who),
-            Self::Act(act) => (act.tenant, act.who),
+            Self::Begun(act) | Self::Act(act) => (act.tenant, act.who),
         }
     }
 
@@ -189,7 +192,7 @@ pub struct Receipt {
     /// The engine, if one was reached.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub engine: Option<Used>,
-    /// The engines before it that did not answer, in the order in which they were tried.
+    /// The engines that did not answer, in the order in which they were tried.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub passed_over: Vec<PassedOver>,
     /// The label of all that went in.
@@ -218,6 +221,9 @@ pub struct Receipt {
     /// How often each kind of personal data was masked.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub masked: BTreeMap<String, u32>,
+    /// How often each kind of personal data was hidden in the answer; none where nothing obliged to look.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub masked_answer: Option<BTreeMap<String, u32>>,
     /// How many links, images and tags of the answer were made inert; none where nothing obliged to look.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub made_inert: Option<u32>,
@@ -255,12 +261,37 @@ impl Receipt {
             decided_by: Vec::new(),
             obligations: None,
             masked: BTreeMap::new(),
+            masked_answer: None,
             made_inert: None,
             usage: Usage::default(),
             question: None,
             answer: None,
             outcome: Outcome::HungUp,
         }
+    }
+
+    /// Writes down where the text goes. Another engine that has it already is passed over from now on.
+    pub(super) fn goes_to(&mut self, permit: &EgressPermit, engine: &Used, masked: &BTreeMap<String, u32>) {
+        if let Some(other) = self.engine.replace(engine.clone()).filter(|other| other != engine) {
+            self.passed_over.push(PassedOver { engine: other, sent: true, why: "slower".to_owned() });
+        }
+        self.label = Some(permit.label().clone());
+        self.ask = Some(permit.question().clone());
+        self.policy = Some(permit.policy_version());
+        self.decided_by = permit.policies().to_vec();
+        self.obligations = Some(permit.obligations().clone()).filter(|obligations| !obligations.is_empty());
+        self.masked.clone_from(masked);
+        (self.masked_answer, self.made_inert) = (None, None);
+    }
+
+    /// Takes an engine out of the receipt, if it was sent the text. Says whether it was.
+    pub(super) fn take_engine(&mut self, engine: &Used) -> bool {
+        if self.engine.take_if(|used| used == engine).is_some() {
+            return true;
+        }
+        let slower = |one: &PassedOver| one.engine == *engine && one.why == "slower";
+        let place = self.passed_over.iter().position(slower);
+        place.map(|place| self.passed_over.remove(place)).is_some()
     }
 
     /// Whether text left the house, to the engine that answered or to one that did not.
@@ -296,23 +327,35 @@ pub struct Act {
     /// To what: the ids in the path.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub on: Vec<String>,
-    /// The HTTP status that answered it.
+    /// The HTTP status that answered it; [`Act::PROCESSING`] while it is not over, [`Act::UNKNOWN`] where nobody was
+    /// answered.
     pub status: u16,
 }
 
 impl Act {
-    /// An act of now.
-    pub fn now(principal: &Principal, from: Option<String>, action: String, on: Vec<String>, status: u16) -> Self {
-        let short = |text: &String| text.chars().take(NAME_CHARS_MAX).collect();
+    /// It is not over.
+    pub const PROCESSING: u16 = 102;
+    /// Nobody was answered, so nobody knows how far it came: whoever asked hung up, or the program died. What proxies
+    /// write where a client did not wait.
+    pub const UNKNOWN: u16 = 499;
+
+    /// An act that was just done.
+    pub fn done(principal: &Principal, from: Option<String>, action: &str, on: &[String]) -> Self {
+        Self { status: 200, ..Self::now(principal, from, action, on) }
+    }
+
+    /// An act that begins now.
+    pub fn now(principal: &Principal, from: Option<String>, action: &str, on: &[String]) -> Self {
+        let short = |text: &str| text.chars().take(NAME_CHARS_MAX).collect();
         Self {
             id: ReceiptId::new(),
             at: now(),
             tenant: principal.tenant,
             who: principal.subject,
             from,
-            action: short(&action),
-            on: on.iter().take(8).map(short).collect(),
-            status,
+            action: short(action),
+            on: on.iter().take(8).map(|one| short(one)).collect(),
+            status: Self::PROCESSING,
         }
     }
 }

@@ -151,8 +151,18 @@ impl Flow {
     /// Writes down that an engine is passed over for another, whether the text had been sent there or not.
     pub fn pass_over(&self, engine: Used, why: &str) {
         self.note(|receipt| {
-            let sent = receipt.engine.take().is_some();
+            let sent = receipt.take_engine(&engine);
             receipt.passed_over.push(PassedOver { engine, sent, why: why.to_owned() });
+        });
+    }
+
+    /// Writes down whose answer it is, where several were sent the text. The others were slower.
+    pub fn answers(&self, permit: &EgressPermit, engine: &Used, masked: &BTreeMap<String, u32>) {
+        self.note(|receipt| {
+            if receipt.engine.as_ref() != Some(engine) {
+                receipt.take_engine(engine);
+            }
+            receipt.goes_to(permit, engine, masked);
         });
     }
 
@@ -169,13 +179,7 @@ impl Flow {
     ) -> Result<(), Refusal> {
         let mut intent = None;
         self.note(|receipt| {
-            receipt.label = Some(permit.label().clone());
-            receipt.engine = Some(engine.clone());
-            receipt.ask = Some(permit.question().clone());
-            receipt.policy = Some(permit.policy_version());
-            receipt.decided_by = permit.policies().to_vec();
-            receipt.obligations = Some(permit.obligations().clone()).filter(|obligations| !obligations.is_empty());
-            receipt.masked.clone_from(masked);
+            receipt.goes_to(permit, &engine, masked);
             if engine.outside {
                 intent = Some(Intent {
                     id: receipt.id,

@@ -159,7 +159,7 @@ impl Recorded {
 }
 
 impl Receipts {
-    /// Opens the ledger and the office: brings the table up to the ledger, and closes flows that a crash left open.
+    /// Opens the ledger and the office: brings the table up to the ledger, and closes flows and acts that a crash left open.
     ///
     /// # Errors
     /// When the ledger is in use, damaged or older than what was signed of it, or the disk says no.
@@ -220,6 +220,14 @@ impl Receipts {
     pub fn may_record(&self) -> Result<(), Refusal> {
         let stopped = self.ledger.stopped().is_some() || self.witnessed.against().is_some();
         if stopped { Err(Refusal::Unrecorded) } else { Ok(()) }
+    }
+
+    /// Records that somebody is about to change something, and waits until this is on disk.
+    ///
+    /// # Errors
+    /// [`Refusal::Unrecorded`]: then nothing may be changed.
+    pub async fn begin_act(&self, act: &Act) -> Result<(), Refusal> {
+        self.record(&Entry::Begun(act.clone())).durable().await
     }
 
     /// Records what somebody did.
@@ -355,7 +363,15 @@ impl Receipts {
         // A flow that tried several engines has an intent for each of them, and is closed once.
         let mut lost: BTreeMap<ReceiptId, Receipt> = BTreeMap::new();
         for leaf in self.table.open_intents().await? {
-            let Entry::Intent(intent) = self.read(leaf)?.entry else { continue };
+            let intent = match self.read(leaf)?.entry {
+                Entry::Intent(intent) => intent,
+                Entry::Begun(act) => {
+                    let ended = self.act(Act { status: Act::UNKNOWN, ..act });
+                    ended.durable().await.map_err(|_| ReceiptError::Ended)?;
+                    continue;
+                }
+                _ => continue,
+            };
             let receipt = lost.entry(intent.id).or_insert_with(|| Receipt {
                 began: intent.at,
                 label: Some(intent.label),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base::{Class, ReceiptId, Subject, TenantId};
 use jiff::Timestamp;
 use ledger::Ledger;
+use serde_json::{Value, json};
 use sqlx::Row;
 use store::Store;
 use tokio::sync::Mutex;
@@ -24,7 +25,7 @@ pub struct ReceiptFilter {
     pub tenant: TenantId,
     /// Only those of this principal.
     pub who: Option<Subject>,
-    /// Only `receipt`, `intent` or `act`.
+    /// Only `receipt`, `intent`, `act` or `begun`; without it all but what only says that an act began.
     pub kind: Option<String>,
     /// Only those that ended so: `served`, `refused`, `failed`, `hung_up`, `lost`.
     pub outcome: Option<String>,
@@ -68,13 +69,12 @@ impl Table {
             }
             let batch =
                 blocking(move || Ok(log.entries_from(from).take(BATCH).collect::<Result<Vec<_>, _>>()?)).await?;
+            // A leaf that is none of ours has no row, and is counted all the same.
+            let entries = batch.iter().filter_map(|(leaf, bytes)| Some((*leaf, Entry::read(bytes)?)));
+            let rows = serde_json::to_string(&entries.map(|(leaf, entry)| row(leaf, &entry)).collect::<Vec<_>>())
+                .map_err(|_| ReceiptError::Ended)?;
             let mut write = self.store.write().await?;
-            for (leaf, bytes) in &batch {
-                // A leaf that is none of ours has no row, and is counted all the same.
-                if let Some(entry) = Entry::read(bytes) {
-                    insert(&mut write, *leaf, &entry).await?;
-                }
-            }
+            sqlx::query(TAKE_IN).bind(rows).execute(&mut *write).await?;
             write.commit().await?;
             from += batch.len() as u64;
             *next = Some(from);
@@ -112,7 +112,7 @@ impl Table {
     pub async fn leaves(&self, filter: &ReceiptFilter) -> Result<Vec<u64>, ReceiptError> {
         let rows = sqlx::query(
             "SELECT leaf FROM receipt WHERE tenant = ?1 AND leaf < ?2 AND at >= ?3 AND at < ?4
-                AND (?5 IS NULL OR subject = ?5) AND (?6 IS NULL OR kind = ?6) AND (?7 IS NULL OR outcome = ?7)
+                AND (?5 IS NULL OR subject = ?5) AND kind = coalesce(?6, nullif(kind, 'begun')) AND (?7 IS NULL OR outcome = ?7)
                 AND (?8 IS NULL OR asked = ?8) AND outside >= ?9
              ORDER BY leaf DESC LIMIT ?10",
         )
@@ -135,7 +135,7 @@ impl Table {
     pub async fn leaves_of(&self, span: &Span, among: Range<u64>, limit: usize) -> Result<Vec<u64>, ReceiptError> {
         let rows = sqlx::query(
             "SELECT leaf FROM receipt WHERE tenant = ?1 AND leaf >= ?2 AND leaf < ?3 AND at >= ?4 AND at < ?5
-                AND kind <> 'intent' ORDER BY leaf LIMIT ?6",
+                AND kind NOT IN ('intent', 'begun') ORDER BY leaf LIMIT ?6",
         )
         .bind(span.tenant.as_bytes().as_slice())
         .bind(signed(among.start))
@@ -148,11 +148,14 @@ impl Table {
         rows.iter().map(|row| Ok(row.try_get::<i64, _>(0)?.unsigned_abs())).collect()
     }
 
-    /// Intents that no receipt closed.
+    /// Intents that no receipt closed, and acts that began and did not end.
     pub async fn open_intents(&self) -> Result<Vec<u64>, ReceiptError> {
         let rows = sqlx::query(
             "SELECT leaf FROM receipt AS intent WHERE kind = 'intent' AND NOT EXISTS
-                (SELECT 1 FROM receipt WHERE receipt.id = intent.id AND receipt.kind = 'receipt') ORDER BY leaf",
+                (SELECT 1 FROM receipt WHERE receipt.id = intent.id AND receipt.kind = 'receipt')
+             UNION ALL SELECT leaf FROM receipt AS begun WHERE kind = 'begun' AND NOT EXISTS
+                (SELECT 1 FROM receipt WHERE receipt.id = begun.id AND receipt.kind = 'act')
+             ORDER BY leaf",
         )
         .fetch_all(self.store.read())
         .await?;
@@ -160,10 +163,19 @@ impl Table {
     }
 }
 
-async fn insert(write: &mut store::Write, leaf: u64, entry: &Entry) -> Result<(), ReceiptError> {
+/// Takes many rows in at once: a statement for each would cost more than all else that a receipt does.
+const TAKE_IN: &str = "
+INSERT OR REPLACE INTO receipt (leaf, id, kind, tenant, at, subject, asked, engine, outside, class, outcome)
+SELECT value->>0, unhex(value->>1), value->>2, unhex(value->>3), value->>4, value->>5, value->>6, value->>7, value->>8, value->>9,
+       value->>10
+FROM json_each(?)";
+
+/// The row of an entry, in the order of the table's columns; bytes in hexadecimal.
+fn row(leaf: u64, entry: &Entry) -> Value {
     let (kind, at) = match entry {
         Entry::Intent(intent) => ("intent", intent.at),
         Entry::Receipt(receipt) => ("receipt", receipt.began),
+        Entry::Begun(act) => ("begun", act.at),
         Entry::Act(act) => ("act", act.at),
     };
     let (tenant, who) = entry.whose();
@@ -172,31 +184,27 @@ async fn insert(write: &mut store::Write, leaf: u64, entry: &Entry) -> Result<()
         Entry::Receipt(receipt) => {
             (&*receipt.asked, receipt.engine.as_ref(), receipt.label.as_ref(), Some(receipt.outcome.word()))
         }
-        Entry::Act(act) => (&*act.action, None, None, None),
+        Entry::Begun(act) | Entry::Act(act) => (&*act.action, None, None, None),
     };
     let outside = match entry {
         Entry::Intent(intent) => intent.engine.outside,
         Entry::Receipt(receipt) => receipt.left_the_house(),
-        Entry::Act(_) => false,
+        Entry::Begun(_) | Entry::Act(_) => false,
     };
-    sqlx::query(
-        "INSERT OR REPLACE INTO receipt (leaf, id, kind, tenant, at, subject, asked, engine, outside, class, outcome)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(signed(leaf))
-    .bind(entry.id().as_bytes().as_slice())
-    .bind(kind)
-    .bind(tenant.as_bytes().as_slice())
-    .bind(at.as_millisecond())
-    .bind(who.to_string())
-    .bind(asked)
-    .bind(engine.map(|engine| &*engine.name))
-    .bind(outside)
-    .bind(label.map(|label| rank(label.class)))
-    .bind(outcome)
-    .execute(&mut **write)
-    .await?;
-    Ok(())
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    json!([
+        signed(leaf),
+        hex(entry.id().as_bytes()),
+        kind,
+        hex(tenant.as_bytes()),
+        at.as_millisecond(),
+        who.to_string(),
+        asked,
+        engine.map(|engine| &engine.name),
+        i64::from(outside),
+        label.map(|label| rank(label.class)),
+        outcome,
+    ])
 }
 
 fn rank(class: Class) -> i64 {

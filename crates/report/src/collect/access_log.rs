@@ -201,7 +201,7 @@ impl Collect for AccessLog {
         match &filed.entry {
             Entry::Act(act) => self.act(filed.leaf, act),
             Entry::Receipt(receipt) => self.flow(receipt),
-            Entry::Intent(_) => {}
+            Entry::Intent(_) | Entry::Begun(_) => {}
         }
     }
 

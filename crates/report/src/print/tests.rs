@@ -108,6 +108,7 @@ impl Town {
             decided_by: vec!["send-open-text-abroad".into()],
             obligations,
             masked: BTreeMap::from([("phone".to_owned(), 2)]),
+            masked_answer: None,
             made_inert: None,
             usage: Usage { prompt_tokens: 100, cached_tokens: 0, completion_tokens: 7 },
             question: None,
