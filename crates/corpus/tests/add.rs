@@ -145,6 +145,21 @@ async fn no_link_leads_out_of_a_folder() {
 }
 
 #[tokio::test]
+async fn what_is_hidden_in_a_folder_is_no_record() {
+    let house = House::new().await;
+    for place in ["a.md", ".b.md", ".git/config.txt", "안/.DS_Store", "안/c.md"] {
+        house.write(place, "# 하나\n\n글이다.\n");
+    }
+    let report = house.add_records().await;
+    assert_eq!(house.paths().await, ["a.md", "안/c.md"]);
+    let warned: Vec<&str> = report.warnings.iter().map(|warning| warning.path.as_str()).collect();
+    assert_eq!(warned, [".b.md", ".git", "안/.DS_Store"]);
+    // A person who names it wants it.
+    house.add(&house.records().join(".b.md")).await;
+    assert!(house.paths().await.contains(&".b.md".to_owned()));
+}
+
+#[tokio::test]
 async fn the_same_path_from_two_folders_stays_apart_and_a_moved_folder_goes_on() {
     let house = House::new().await;
     house.write("여권/README.md", "# 여권\n\n여권 글이다.\n");

@@ -100,6 +100,10 @@ impl Look<'_> {
         for entry in entries {
             let path = relative.join(entry.file_name());
             let (label, at) = (name::display(&name::of_path(&path)), below(&path));
+            if entry.file_name().as_encoded_bytes().starts_with(b".") {
+                self.warn(&label, "hidden: a name that begins with a dot is skipped");
+                continue;
+            }
             let metadata = match entry.metadata() {
                 Ok(metadata) => metadata,
                 // Gone between the listing and now.
