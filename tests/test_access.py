@@ -75,7 +75,7 @@ def test_each_finds_what_the_rules_say_and_what_no_rule_is_for_is_not_added(town
     house, server, keys = town
     report = house.add("city", share, "--access", rules)
     assert (report["added"], report["failed_count"]) == (5, 1), report
-    assert report["failed"][0]["path"] == "new/d.md" and "no rule of access" in str(report["failed"][0]), report
+    assert report["failed"][0]["path"] == "new/d.md" and report["failed"][0]["reason"]["kind"] == "no_access", report
     assert found(server, keys["anybody"]) == {"open/c.md"}
     assert found(server, keys["low"]) == {"open/c.md"}
     assert found(server, keys["council"]) == {"open/c.md", "council/a.md", "council/deep/b.md", "open/personnel-1.md"}
@@ -126,7 +126,7 @@ def test_a_file_is_read_by_whom_its_group_stands_for(town, share: Path, rules: P
         ('[[rules]]\npaths = ["a"]', "[[rule]]"),
         ('[[rule]]\npath = ["a"]', "path"),
         ('[[rule]]\npaths = ["["]', "pattern"),
-        ('[[rule]]\nreaders = ["nobody-knows"]', "nobody-knows"),
+        ('[[rule]]\nreaders = ["nobody-knows"]', "no such group"),
         ('[[rule]]\nsystem_group = "no-such-group"', "no-such-group"),
         ('[[rule]]\nsystem_group = "--help"', "--help"),
         ('[[rule]]\nclass = "secret"', "secret"),

@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 

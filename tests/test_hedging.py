@@ -14,7 +14,7 @@ from test_upstream import TEXT, Upstream, ask, configured, post, table, upstream
 
 MODELS = {
     "good": ("instant", {}),
-    "slow": ("pace=700,tokens=2", {}),
+    "slow": ("late=700,tokens=2", {}),
     "never": ("silent", {}),
     "gives-up": ("silent", {"first_wait_s": 1, "failures_max": 1000}),
     "away": ("status=503", {"failures_max": 1000}),

@@ -205,6 +205,7 @@ def test_a_name_that_is_in_no_pack_keeps_the_policies_from_being_taken(tmp_path)
     pack = house.data / "packs" / "martian"
     pack.mkdir(parents=True)
     (pack / "pack.toml").write_text(PACK.replace('"city"', '"martian"'), encoding="utf-8")
+    (house.data / "policy" / "cases.toml").unlink()
     house.dure("policy", "test")
     assert "[증표-1]" in house.dure("mask", "-", input="증표 AB-1234")
 

@@ -10,7 +10,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 
@@ -206,22 +205,20 @@ def test_nobody_sees_what_another_asked(house: House) -> None:
         assert server.request("GET", f"/api/v1/receipts/{name}").status == 401
 
 
-def test_a_change_that_the_program_did_not_survive_has_left_its_trace(house: House, tmp_path) -> None:
+def test_a_change_that_the_program_did_not_survive_has_left_its_trace(house: House) -> None:
     house.corpus("records")
     key = house.key("chief", "--administrator")
-    source = tmp_path / "many"
-    source.mkdir()
-    for number in range(3_000):
-        (source / f"{number}.md").write_text(f"# {number}\n\n{'갈매기는 바다에 산다. ' * 40}\n", encoding="utf-8")
-    action = "POST /api/v1/corpora/{name}/add"
+    action = "POST /api/v1/corpora/{name}/files"
     with house.up() as server:
-        with subprocess.Popen([*house.command("corpus", "add", "records", source)], env=house.environment) as adding:
+        with socket.create_connection((server.host, server.port), timeout=10) as connection:
+            head = f"POST /api/v1/corpora/records/files?path=a.md HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n"
+            connection.sendall(f"{head}Content-Length: 1000\r\n\r\n# The rest never comes".encode())
             eventually(lambda: listed(server, key, "&kind=begun"))
             server.process.kill()
-            adding.wait(60)
+            server.process.wait()
     with house.up() as server:
         ended = [act for act in listed(server, key, "&kind=act") if act["action"] == action]
-        assert [(act["status"], act["on"], act["who"]["kind"]) for act in ended] == [(499, ["records"], "operator")]
+        assert [(act["status"], act["on"], act["who"]["kind"]) for act in ended] == [(499, ["records"], "service")]
         begun = [act for act in listed(server, key, "&kind=begun") if act["action"] == action]
         assert [one["id"] for one in begun] == [ended[0]["id"]] and begun[0]["leaf"] < ended[0]["leaf"]
         assert "begun" not in {entry["entry"] for entry in listed(server, key)}

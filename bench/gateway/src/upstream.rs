@@ -11,6 +11,7 @@
 //! | `tokens=N` | writes N tokens (4) |
 //! | `pace=MS` | writes one token each so many milliseconds; each is the time at which it was written, in nanoseconds |
 //! | `silent` | never begins |
+//! | `late=MS` | begins after so many milliseconds |
 //! | `dies=N` | closes the connection after N tokens |
 //! | `stalls=N` | says nothing more after N tokens |
 //! | `garbage`, `huge` | writes an event that is no JSON, or one of 4 MB |
@@ -167,6 +168,9 @@ fn model_of(body: &[u8]) -> String {
 fn stream_out(mut out: &TcpStream, words: &Words<'_>, speech: Speech) -> io::Result<bool> {
     if words.has("silent") {
         return wait_for_the_end(out);
+    }
+    if let Some(late) = words.number("late") {
+        thread::sleep(Duration::from_millis(late));
     }
     let mut ready =
         b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
