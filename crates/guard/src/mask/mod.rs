@@ -17,6 +17,7 @@ mod rules;
 mod stand_in;
 mod stream;
 mod unmask;
+mod words;
 
 pub use find::{Checked, Finding, Kinds, Masker};
 pub use hide::{Hidden, Hiding, Maskers};

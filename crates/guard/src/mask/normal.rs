@@ -82,6 +82,8 @@ pub(crate) fn is_odd(source: &str) -> bool {
                 at += 3
             }
             0xE3 if bytes[at + 1] == 0x86 && bytes[at + 2] == 0x8D => at += 3,
+            // Quotation marks.
+            0xE2 if bytes[at + 1] == 0x80 && matches!(bytes[at + 2], 0x98..=0x9D) => at += 3,
             0xC2 if bytes[at + 1] == 0xB7 => at += 2,
             _ => return true,
         }

@@ -7,6 +7,8 @@ use super::lexicon::figure;
 
 /// The most digits of one run. A longer one is read in parts that overlap by the longest number.
 const UNITS_MAX: usize = 96;
+/// The ways in which a number's first two digits may be.
+pub(super) const OPENINGS: usize = 100;
 /// The longest number that a template may describe.
 const DIGITS_MAX: usize = 24;
 
@@ -82,6 +84,11 @@ impl Template {
             6..=DIGITS_MAX => Ok(Self { places, cuts }),
             _ => Err(format!("`{pattern}`: a number has 6 to {DIGITS_MAX} digits")),
         }
+    }
+
+    /// Whether what fits may begin with these two digits, read as one number.
+    pub(super) fn opens(&self, opening: usize) -> bool {
+        self.places[0] & (1 << (opening / 10)) != 0 && self.places[1] & (1 << (opening % 10)) != 0
     }
 
     /// Lays the template over a run from its digit `from` on.
@@ -181,6 +188,12 @@ pub(super) fn may_begin(run: &[Unit], at: usize) -> bool {
     at == 0 || run[at].gap != 0
 }
 
+/// The first two digits from `at` on, as one number.
+pub(super) fn opening(run: &[Unit], at: usize) -> Option<usize> {
+    let [first, second, ..] = run.get(at..)? else { return None };
+    Some(usize::from(first.value) * 10 + usize::from(second.value))
+}
+
 /// The digits of some units.
 pub(super) fn digits(units: &[Unit]) -> String {
     units.iter().map(|unit| char::from(b'0' + unit.value)).collect()
@@ -191,6 +204,13 @@ pub(super) fn runs(text: &str, words: bool, room: &mut Vec<Unit>, mut found: imp
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
+        if !words {
+            // Only a digit begins a run.
+            at += bytes[at..].iter().take_while(|byte| !byte.is_ascii_digit()).count();
+            if at == bytes.len() {
+                break;
+            }
+        }
         let Some((value, length, word)) = strong(text, at, words) else {
             at += 1;
             continue;
