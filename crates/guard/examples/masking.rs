@@ -63,7 +63,8 @@ fn calls(masker: &Masker, mut arguments: impl Iterator<Item = String>) -> Result
     let time = |chat: &&str| microseconds(|| masker.mask(chat, &mut StandIns::default()));
     for round in ["new", "again", "again"] {
         let mut times: Vec<f64> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| chats.iter().map(time).collect::<Vec<_>>())).collect();
+            let workers: Vec<_> =
+                (0..threads).map(|_| scope.spawn(|| chats.iter().map(time).collect::<Vec<_>>())).collect();
             workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
         });
         times.sort_by(f64::total_cmp);

@@ -11,7 +11,7 @@ use super::check::Verdict;
 use super::lexicon::{Lexicon, figure};
 use super::name::names;
 use super::normal::{Normal, View, read};
-use super::number::{Fit, Form, OPENINGS, Unit, digits, may_begin, opening, runs};
+use super::number::{DIGITS_MAX, Fit, Form, OPENINGS, Unit, digits, may_begin, opening, runs};
 use super::pack::{PackError, Packs};
 use super::rules::{Kind, Needs, Patterns, Place, Rule, RuleWords, compile, places};
 
@@ -333,9 +333,10 @@ impl Search<'_> {
     }
 
     fn number(&mut self, view: View<'_>, kind: usize, rule: &Rule, units: &[Unit], fit: &Fit, near: bool) {
-        let key = digits(units);
+        let mut room = [0; DIGITS_MAX];
+        let key = digits(units, &mut room);
         let span = units[0].start..units[units.len() - 1].end;
-        let verdict = if fit.starred { None } else { rule.verdict(&key) };
+        let verdict = if fit.starred { None } else { rule.verdict(key) };
         let usual = fit.form == Form::Usual;
         let Some(mut confidence) = rule.confidence(usual, verdict, || near) else { return };
         let bytes = view.text.as_bytes();
@@ -357,7 +358,7 @@ impl Search<'_> {
                 None => Checked::None,
             };
             let confidence = confidence.min(1.0);
-            self.hits.push(Hit { kind, span: view.source(span), confidence, check, key });
+            self.hits.push(Hit { kind, span: view.source(span), confidence, check, key: key.to_owned() });
         }
     }
 

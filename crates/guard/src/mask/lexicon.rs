@@ -107,7 +107,8 @@ impl Lexicon {
         for trigger in triggers.filter(|word| word.chars().count() > 1 && !word.contains(' ')) {
             words.entry(trigger.to_owned()).or_insert(Class::Trigger);
         }
-        let parts: BTreeSet<&str> = words.keys().filter_map(|word| word.split_once(' ')).map(|(part, _)| part).collect();
+        let parts: BTreeSet<&str> =
+            words.keys().filter_map(|word| word.split_once(' ')).map(|(part, _)| part).collect();
         let parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
         let mut part_ends = Bits::default();
         parts.iter().filter_map(|part| part.chars().next_back()).for_each(|c| part_ends.set(c.into()));
@@ -137,6 +138,12 @@ impl Lexicon {
     /// The flags of the Hangul syllable at the start of `text`, and its length in bytes; none for anything else.
     pub(super) fn flags(&self, text: &str) -> Option<(u8, usize)> {
         syllable(text).map(|(index, length)| (self.syllables[index], length))
+    }
+
+    /// The flags of a character, if it is a Hangul syllable.
+    #[inline]
+    pub(super) fn flags_of(&self, code: u32) -> Option<u8> {
+        code.checked_sub('가' as u32).and_then(|index| self.syllables.get(index as usize)).copied()
     }
 
     /// The length in bytes of a family name of two syllables at the start of `text`.
@@ -180,7 +187,7 @@ impl Lexicon {
             }
             (last, last_at) = (code, at);
             at += length;
-            let Some(flags) = code.checked_sub('가' as u32).and_then(|index| self.syllables.get(index as usize)) else {
+            let Some(flags) = self.flags_of(code) else {
                 heat.add(code, figures > 0);
                 (run, before, figures) = (0, 0, 0);
                 continue;
@@ -194,7 +201,7 @@ impl Lexicon {
                 heat.raise(2);
                 heat.worded = true;
             }
-            (run, before) = (run + 1, *flags);
+            (run, before) = (run + 1, flags);
         }
         if last_at >= free && self.words.may_begin(last, NOTHING) {
             self.word_at(token, Start { at: last_at, behind: at, first: last, second: NOTHING }, &mut heat);
@@ -207,9 +214,17 @@ impl Lexicon {
         } else if last == u32::from('로') || last == u32::from('길') {
             heat.raise(1);
         }
-        // A listed word that has a space in it may begin here and end in the next token.
-        heat.listed |= (odd && token.contains(' '))
-            || (self.part_ends.has(last) && self.parts.iter().any(|part| token.ends_with(part.as_str())));
+        // A listed word that has a space in it (성 명) may begin here and end in the next token.
+        heat.listed |= odd && token.contains(' ');
+        if self.part_ends.has(last) {
+            for part in self.parts.iter().filter(|part| token.ends_with(part.as_str())) {
+                heat.listed = true;
+                if part.len() == run * 3 {
+                    heat.raise(4);
+                    heat.named = true;
+                }
+            }
+        }
         heat
     }
 
@@ -270,14 +285,14 @@ pub(super) fn figure(c: char) -> Option<u8> {
     Some(match c {
         '공' | '영' | '령' | '빵' | '〇' | '零' => 0,
         '일' | '一' | '壹' | '壱' => 1,
-        '이' | '二' | '貳' | '弐' => 2,
-        '삼' | '三' | '參' | '参' => 3,
-        '사' | '四' => 4,
-        '오' | '五' => 5,
-        '육' | '륙' | '六' => 6,
-        '칠' | '七' => 7,
-        '팔' | '八' => 8,
-        '구' | '九' => 9,
+        '이' | '二' | '貳' | '弐' | '贰' => 2,
+        '삼' | '三' | '參' | '参' | '叁' => 3,
+        '사' | '四' | '肆' => 4,
+        '오' | '五' | '伍' => 5,
+        '육' | '륙' | '六' | '陸' | '陆' => 6,
+        '칠' | '七' | '柒' => 7,
+        '팔' | '八' | '捌' => 8,
+        '구' | '九' | '玖' => 9,
         _ => return None,
     })
 }

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::lexicon::{Class, DOUBLE, GIVEN, HONORIFIC, Lexicon, SURNAME};
+use super::words::character;
 
 /// How sure a name must be.
 const ENOUGH: f32 = 0.5;
@@ -48,12 +49,13 @@ pub(super) fn names(
     let mut at = 0;
     let mut inside = false;
     while at < text.len() {
-        let Some((flags, length)) = lexicon.flags(&text[at..]) else {
-            at += text[at..].chars().next().map_or(1, char::len_utf8);
-            inside = false;
+        let (code, length) = character(text.as_bytes(), at);
+        let Some(flags) = lexicon.flags_of(code) else {
+            (at, inside) = (at + length, false);
             continue;
         };
-        if flags & (SURNAME | DOUBLE) != 0 {
+        // A name begins where a run of Hangul does, or behind a word inside it.
+        if flags & (SURNAME | DOUBLE) != 0 && !(inside && words.is_empty()) {
             while word < words.len() && words[word].1 <= at {
                 word += 1;
             }
@@ -206,10 +208,11 @@ fn candidates<'a>(lexicon: &'a Lexicon, text: &'a str, at: usize) -> impl Iterat
         shapes[3] = (2, if given(3) { HALF } else { 0.0 });
     }
     let spaced = if flags & SURNAME != 0 && run == 3 { apart(lexicon, text, at) } else { None };
-    let glued = shapes.into_iter().filter(move |(syllables, _)| *syllables <= run / 3).map(move |(syllables, looks)| {
-        let end = at + syllables * 3;
-        Candidate { span: at..end, looks, rest: end..at + run, spaced: false }
-    });
+    let glued =
+        shapes.into_iter().filter(move |(syllables, _)| *syllables <= run / 3).map(move |(syllables, looks)| {
+            let end = at + syllables * 3;
+            Candidate { span: at..end, looks, rest: end..at + run, spaced: false }
+        });
     glued.chain(spaced)
 }
 

@@ -10,7 +10,7 @@ const UNITS_MAX: usize = 96;
 /// The ways in which a number's first two digits may be.
 pub(super) const OPENINGS: usize = 100;
 /// The longest number that a template may describe.
-const DIGITS_MAX: usize = 24;
+pub(super) const DIGITS_MAX: usize = 24;
 
 /// One digit of a run.
 #[derive(Debug, Clone, Copy)]
@@ -95,9 +95,11 @@ impl Template {
     pub(super) fn fit(&self, run: &[Unit], from: usize) -> Option<Fit> {
         let length = self.places.len();
         let units = run.get(from..from + length)?;
+        // Stars behind a whole number are no digits of it: they close what Markdown sets in bold.
         if let Some(after) = run.get(from + length)
             && after.gap == 0
             && !after.word
+            && !after.star
         {
             return None;
         }
@@ -194,9 +196,12 @@ pub(super) fn opening(run: &[Unit], at: usize) -> Option<usize> {
     Some(usize::from(first.value) * 10 + usize::from(second.value))
 }
 
-/// The digits of some units.
-pub(super) fn digits(units: &[Unit]) -> String {
-    units.iter().map(|unit| char::from(b'0' + unit.value)).collect()
+/// Writes the digits of a number that fitted a template into `room`, which is long enough for any.
+pub(super) fn digits<'a>(units: &[Unit], room: &'a mut [u8; DIGITS_MAX]) -> &'a str {
+    for (place, unit) in room.iter_mut().zip(units) {
+        *place = b'0' + unit.value;
+    }
+    std::str::from_utf8(&room[..units.len().min(DIGITS_MAX)]).unwrap_or_default()
 }
 
 /// Finds the runs of at least six digits in a normalised text; with `words`, number words count as digits.

@@ -174,7 +174,8 @@ pub(super) struct Place {
 
 /// The rules of all kinds, in order, and where they stand.
 pub(super) fn places(kinds: &[Kind]) -> impl Iterator<Item = (Place, &Rule)> {
-    let each = kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().enumerate().map(move |rule| (kind, rule)));
+    let each =
+        kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().enumerate().map(move |rule| (kind, rule)));
     each.enumerate().map(|(number, (kind, (rule, one)))| (Place { kind, rule, number }, one))
 }
 
@@ -231,4 +232,22 @@ fn expression(pack: &Pack, pattern: &str) -> Result<Regex, String> {
 
 fn short(pattern: &str) -> String {
     pattern.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_63_sets_more_is_looked_at_and_never_less() {
+        let mut needs = Needs::default();
+        let sets: Vec<String> = (0x20_u8..0x70).map(|byte| char::from(byte).to_string()).collect();
+        let bits: Vec<u64> = sets.iter().map(|set| needs.bit(set)).collect();
+        assert_eq!(needs.bit(&sets[3]), bits[3], "a set has one bit");
+        for (set, bit) in sets.iter().zip(&bits) {
+            assert_eq!(needs.met(set) & bit, *bit, "{set}");
+        }
+        assert_eq!(needs.met(&sets[0]) & bits[1], 0);
+        assert_eq!(needs.met("가\u{7F}"), 0);
+    }
 }
