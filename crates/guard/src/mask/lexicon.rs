@@ -183,7 +183,11 @@ impl Lexicon {
         while at < bytes.len() {
             let (code, length) = character(bytes, at);
             if last_at >= free && self.words.may_begin(last, code) {
-                free = self.word_at(token, Start { at: last_at, behind: at, first: last, second: code }, &mut heat);
+                free = self.word_at(
+                    token,
+                    Start { at: last_at, behind: at, two: at + length - last_at, first: last, second: code },
+                    &mut heat,
+                );
             }
             (last, last_at) = (code, at);
             at += length;
@@ -204,7 +208,11 @@ impl Lexicon {
             (run, before) = (run + 1, flags);
         }
         if last_at >= free && self.words.may_begin(last, NOTHING) {
-            self.word_at(token, Start { at: last_at, behind: at, first: last, second: NOTHING }, &mut heat);
+            self.word_at(
+                token,
+                Start { at: last_at, behind: at, two: at - last_at, first: last, second: NOTHING },
+                &mut heat,
+            );
         }
         // One syllable alone may be part of a name or a number written apart; 테헤란로 may be followed by a number.
         if run == 1 {
