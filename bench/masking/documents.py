@@ -19,9 +19,15 @@ def main():
     options.add_argument("--over", action="store_true", help="show what was masked for nothing")
     options = options.parse_args()
     rows = [json.loads(line) for line in open(options.documents, encoding="utf-8")]
+    results = mask([row["text"] for row in rows])
+    print(json.dumps(judged(rows, results, options.missed, options.over), ensure_ascii=False, indent=1))
+
+
+def judged(rows, results, show_missed=False, show_over=False):
+    """The figures of one masker, whose results have the masked text and, as `span`, the places of the findings."""
     total, hidden = collections.Counter(), collections.Counter()
     clean = over = 0
-    for row, result in zip(rows, mask([row["text"] for row in rows])):
+    for row, result in zip(rows, results):
         text = row["text"]
         labelled = bytearray(len(text))
         for entity in row["pii"]:
@@ -32,23 +38,23 @@ def main():
             total[entity["type"]] += 1
             if entity["text"] not in result["text"]:
                 hidden[entity["type"]] += 1
-            elif options.missed and entity["type"] in HARD | {"PERSON", "ADDRESS"}:
+            elif show_missed and entity["type"] in HARD | {"PERSON", "ADDRESS"}:
                 at = text.find(entity["text"])
                 print("missed", entity["type"], entity["text"], "|", repr(text[max(0, at - 25) : at + len(entity["text"]) + 15]))
         clean += labelled.count(0)
         for finding in result["findings"]:
             inside = [place for place in range(*finding["span"]) if not labelled[place]]
             over += len(inside)
-            if options.over and len(inside) > 1:
+            if show_over and len(inside) > 1:
                 start, end = finding["span"]
                 print("over", finding["kind"], text[start:end], "|", repr(text[max(0, start - 12) : end + 8]))
     share = lambda kinds: 100 * sum(hidden[kind] for kind in kinds) / max(1, sum(total[kind] for kind in kinds))
-    print(json.dumps({
+    return {
         "documents": len(rows), "hard_identifiers": sum(total[kind] for kind in HARD), "hard_masked_percent": round(share(HARD), 2),
         "names_masked_percent": round(share({"PERSON"}), 2), "addresses_masked_percent": round(share({"ADDRESS"}), 2),
         "over_masked_percent": round(100 * over / clean, 3),
         "by_kind": {kind: f"{hidden[kind]}/{total[kind]}" for kind in sorted(total)},
-    }, ensure_ascii=False, indent=1))
+    }
 
 
 if __name__ == "__main__":

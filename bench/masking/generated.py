@@ -169,6 +169,24 @@ DISGUISES = {
     "table columns": lambda v: v.replace("-", " | "),
     "key caps": lambda v: "".join(c + "\ufe0f\u20e3" if c.isdigit() else c for c in v),
     "words around in NFD": None,
+    # Written after the rules, to see what they do with what they were not made for.
+    "slashes": lambda v: v.replace("-", "/"),
+    "underscores": lambda v: v.replace("-", "_"),
+    "middle dots": lambda v: v.replace("-", "·"),
+    "commas and spaces": lambda v: v.replace("-", ", "),
+    "no-break spaces": lambda v: v.replace("-", "\u00a0"),
+    "first part in brackets": lambda v: f"({v[:v.index('-')]}) {v[v.index('-') + 1:]}",
+    "each part in quotes": lambda v: "-".join(f'"{part}"' for part in v.split("-")),
+    "bold in Markdown": lambda v: f"**{v}**",
+    "each part bold in Markdown": lambda v: "-".join(f"**{part}**" for part in v.split("-")),
+    "tags inside": lambda v: v.replace("-", "</b>-<b>"),
+    "struck out": lambda v: "".join(c + "\u0336" for c in v),
+    "Thai digits": lambda v: swap(v, block(0xE50)),
+    "raised digits": lambda v: swap(v, dict(zip(string.digits, "⁰¹²³⁴⁵⁶⁷⁸⁹"))),
+    "formal Hanja digits": lambda v: swap(v, dict(zip(string.digits, "零壹貳參肆伍陸柒捌玖"))),
+    "digits and words mixed": lambda v: "".join(KOREAN.get(c, c) if place % 2 else c for place, c in enumerate(v)),
+    "every Korean word spaced": lambda v: " ".join(swap(v.replace("-", ""), KOREAN)),
+    "as it is said, with 에": lambda v: swap(v, KOREAN).replace("-", "에 "),
 }
 DISGUISED = ["resident number, until 2020-10", "resident number, since 2020-10", "foreigner's number", "business number", "mobile phone", "card"]
 

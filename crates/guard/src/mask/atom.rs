@@ -25,6 +25,8 @@ pub(super) struct Atom {
     pub(super) hot: bool,
     /// Whether there may be a name in it.
     pub(super) named: bool,
+    /// Whether there may be a word in it that stands beside names.
+    pub(super) listed: bool,
     /// Whether there may be a number written in words in it.
     pub(super) worded: bool,
     /// Whether there may be something to normalise in it.
@@ -41,6 +43,7 @@ pub(super) struct Cutter {
     seen: usize,
     hot: bool,
     named: bool,
+    listed: bool,
     worded: bool,
     odd: bool,
     reach: u8,
@@ -98,9 +101,10 @@ impl Cutter {
             self.key = !token.contains("-----END");
         }
         let odd = is_odd(token);
-        let heat = if odd { lexicon.heat(read(token, &mut self.room).text) } else { lexicon.heat(token) };
+        let heat = lexicon.heat(if odd { read(token, &mut self.room).text } else { token }, odd);
         self.odd |= odd;
         self.named |= heat.named;
+        self.listed |= heat.listed;
         self.worded |= heat.worded;
         if heat.hot {
             self.hot = true;
@@ -123,7 +127,7 @@ impl Cutter {
     fn force(&mut self, text: &str) -> Atom {
         if self.at == self.start {
             self.at = gentle_cut(text, text.floor_char_boundary(self.start + self.bytes_max()));
-            (self.hot, self.named, self.worded, self.odd) = (true, true, true, true);
+            (self.hot, self.named, self.listed, self.worded, self.odd) = (true, true, true, true, true);
         }
         self.seen = self.at;
         self.finish(true)
@@ -134,12 +138,13 @@ impl Cutter {
             span: self.start..self.at,
             hot: self.hot,
             named: self.named,
+            listed: self.listed,
             worded: self.worded,
             odd: self.odd,
             cut,
         };
-        (self.start, self.hot, self.named, self.worded, self.odd) = (self.at, false, false, false, false);
-        (self.reach, self.key) = (0, false);
+        (self.start, self.hot, self.named, self.listed) = (self.at, false, false, false);
+        (self.worded, self.odd, self.reach, self.key) = (false, false, 0, false);
         atom
     }
 }

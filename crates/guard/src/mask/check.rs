@@ -19,6 +19,9 @@ use Verdict::{Impossible, Right, Wrong};
 /// A check: takes the digits (or, for text, the written value) and judges them.
 pub(super) type Check = fn(&str) -> Verdict;
 
+/// Digits that are looked at.
+const DIGITS_MAX: usize = 40;
+
 /// The names that a pack may ask for.
 pub(super) const NAMES: [&str; 11] =
     ["rrn", "frn", "brn", "corporate", "luhn", "iban", "date", "ipv4", "ipv6", "dial", "mixed"];
@@ -41,8 +44,27 @@ pub(super) fn named(name: &str) -> Option<Check> {
     })
 }
 
-fn digits(value: &str) -> Vec<u32> {
-    value.chars().filter_map(|c| c.to_digit(10)).collect()
+/// The digits of a value. No identifier has more than these.
+struct Digits {
+    values: [u32; DIGITS_MAX],
+    count: usize,
+}
+
+impl std::ops::Deref for Digits {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.values[..self.count]
+    }
+}
+
+fn digits(value: &str) -> Digits {
+    let mut digits = Digits { values: [0; DIGITS_MAX], count: 0 };
+    for (place, digit) in digits.values.iter_mut().zip(value.bytes().filter(u8::is_ascii_digit)) {
+        *place = u32::from(digit - b'0');
+        digits.count += 1;
+    }
+    digits
 }
 
 fn weighted(digits: &[u32], weights: &[u32]) -> u32 {

@@ -11,9 +11,9 @@ use super::check::Verdict;
 use super::lexicon::{Lexicon, figure};
 use super::name::names;
 use super::normal::{Normal, View, read};
-use super::number::{Fit, Form, Unit, digits, may_begin, runs};
+use super::number::{DIGITS_MAX, Fit, Form, OPENINGS, Unit, digits, may_begin, opening, runs};
 use super::pack::{PackError, Packs};
-use super::rules::{Kind, Patterns, Rule, Triggers, characters, compile};
+use super::rules::{Kind, Needs, Patterns, Place, Rule, RuleWords, compile, places};
 
 /// How sure a finding must be to be reported.
 const ENOUGH: f32 = 0.5;
@@ -74,8 +74,18 @@ pub struct Finding {
 pub struct Masker {
     pub(super) kinds: Vec<Kind>,
     lexicon: Lexicon,
-    triggers: Triggers,
+    needs: Needs,
+    triggers: RuleWords,
+    contexts: RuleWords,
     rules: usize,
+    /// The kind that names of people are.
+    names: Option<usize>,
+    /// The rules with expressions.
+    texts: Vec<Place>,
+    /// For each two first digits, the rules with templates that begin so, and which of their templates.
+    numbers: Vec<Vec<(Place, Vec<usize>)>>,
+    /// The widest window of any rule.
+    window_max: usize,
 }
 
 /// A finding on its way: the kind by its place, and the value in the form in which equal values are equal.
@@ -100,6 +110,7 @@ pub(super) struct Memory {
     units: Vec<Unit>,
     marks: Vec<bool>,
     nearby: Vec<Option<bool>>,
+    around: Vec<bool>,
 }
 
 impl Masker {
@@ -111,18 +122,32 @@ impl Masker {
         if let Some(name) = kinds.0.iter().flatten().find(|name| !packs.knows(name)) {
             return Err(PackError::Unknown { name: name.clone() });
         }
-        let mut compiled = Vec::new();
+        let (mut compiled, mut needs) = (Vec::new(), Needs::default());
         for pack in &packs.packs {
             let wanted = |kind: &str, default: bool| match &kinds.0 {
                 None => default,
                 Some(names) => names.iter().any(|name| name == kind || (name == &pack.name && default)),
             };
-            compiled.extend(compile(pack, wanted)?);
+            compiled.extend(compile(pack, &mut needs, wanted)?);
         }
         let triggers = compiled.iter().flat_map(|kind| &kind.rules).flat_map(|rule| &rule.triggers).map(String::as_str);
-        let lexicon = Lexicon::new(&packs.packs.iter().collect::<Vec<_>>(), triggers)?;
-        let (triggers, rules) = (Triggers::new(&compiled)?, compiled.iter().map(|kind| kind.rules.len()).sum());
-        Ok(Self { kinds: compiled, lexicon, triggers, rules })
+        let lexicon = Lexicon::new(&packs.packs.iter().collect::<Vec<_>>(), triggers);
+        let texts = places(&compiled).filter(|(_, rule)| matches!(rule.patterns, Patterns::Text(_)));
+        let texts = texts.map(|(place, _)| place).collect();
+        let is_name = |kind: &Kind| kind.rules.iter().any(|rule| matches!(rule.patterns, Patterns::Name));
+        let names = compiled.iter().position(is_name);
+        Ok(Self {
+            lexicon,
+            needs,
+            triggers: RuleWords::new(&compiled, |rule| &rule.triggers),
+            contexts: RuleWords::new(&compiled, |rule| &rule.context),
+            rules: places(&compiled).count(),
+            names,
+            texts,
+            numbers: numbers(&compiled),
+            window_max: places(&compiled).map(|(_, rule)| rule.window()).max().unwrap_or(0),
+            kinds: compiled,
+        })
     }
 
     /// Everything that would be hidden, in the order of the text. Takes time linear in the text's length.
@@ -145,6 +170,10 @@ impl Masker {
         }
     }
 
+    fn rule(&self, place: Place) -> &Rule {
+        &self.kinds[place.kind].rules[place.rule]
+    }
+
     pub(super) fn lexicon(&self) -> &Lexicon {
         &self.lexicon
     }
@@ -162,14 +191,16 @@ impl Masker {
             left: &text[left..atom.span.start],
             left_room: &mut memory.left,
             nearby: &mut memory.nearby,
+            around: &mut memory.around,
             hits: Vec::new(),
         };
+        search.around.clear();
         let view = if atom.odd { read(source, &mut memory.normal) } else { View::plain(source) };
         let digits = view.text.bytes().filter(u8::is_ascii_digit).count();
         search.numbers(view, digits, atom.worded, &mut memory.units);
         search.expressions(view, digits, &mut memory.marks);
         if atom.named {
-            search.names(view, &memory.known);
+            search.names(view, atom.listed, &memory.known);
         }
         let mut found = search.hits;
         if atom.cut || carried.is_some() {
@@ -214,6 +245,22 @@ impl Masker {
     }
 }
 
+/// For each two first digits, the rules with templates that begin so, and which of their templates.
+fn numbers(kinds: &[Kind]) -> Vec<Vec<(Place, Vec<usize>)>> {
+    let mut numbers = vec![Vec::new(); OPENINGS];
+    for (place, rule) in places(kinds) {
+        let Patterns::Digits(templates) = &rule.patterns else { continue };
+        for (opening, rules) in numbers.iter_mut().enumerate() {
+            let fitting = (0..templates.len()).filter(|template| templates[*template].opens(opening));
+            let fitting: Vec<usize> = fitting.collect();
+            if !fitting.is_empty() {
+                rules.push((place, fitting));
+            }
+        }
+    }
+    numbers
+}
+
 /// The bytes of the letters and digits, or of the digits and separators, with which a text begins: at most
 /// [`CUT_CHARACTERS`] of them.
 fn touching(text: impl Iterator<Item = char> + Clone) -> usize {
@@ -231,14 +278,12 @@ struct Search<'a> {
     left_room: &'a mut Normal,
     /// For each rule, whether one of its words stands near the run that is being read.
     nearby: &'a mut Vec<Option<bool>>,
+    /// For each rule, whether one of its words stands in the atom or before it; empty until somebody asks.
+    around: &'a mut Vec<bool>,
     hits: Vec<Hit>,
 }
 
 impl Search<'_> {
-    fn rules(&self) -> impl Iterator<Item = (usize, &'_ Rule)> {
-        self.masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)))
-    }
-
     fn numbers(&mut self, view: View<'_>, digits: usize, worded: bool, units: &mut Vec<Unit>) {
         if digits >= 3 {
             runs(view.text, false, units, |run| self.run(view, run));
@@ -259,23 +304,24 @@ impl Search<'_> {
         self.nearby.clear();
         self.nearby.resize(masker.rules, None);
         for from in (0..run.len()).filter(|from| may_begin(run, *from)) {
-            let rules =
-                masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
-            for (place, (kind, rule)) in rules.enumerate() {
+            let Some(opening) = opening(run, from) else { break };
+            for (place, fitting) in &masker.numbers[opening] {
+                let rule = masker.rule(*place);
                 let Patterns::Digits(templates) = &rule.patterns else { continue };
-                if self.nearby[place] == Some(false) && rule.most(false) + APART < ENOUGH {
+                if rule.most(false) + APART < ENOUGH
+                    && (self.nearby[place.number] == Some(false) || !self.is_around(view.text, *place))
+                {
                     continue;
                 }
-                for template in templates {
-                    if let Some(fit) = template.fit(run, from) {
-                        // What stands near a run is near each of its numbers, and is looked for once.
-                        let near = self.nearby[place].unwrap_or_else(|| self.near(view.text, &whole, rule));
-                        self.nearby[place] = Some(near);
-                        if rule.most(near) + APART < ENOUGH {
-                            break;
-                        }
-                        self.number(view, kind, rule, &run[from..from + fit.length], &fit, near);
+                for template in fitting.iter().map(|template| &templates[*template]) {
+                    let Some(fit) = template.fit(run, from) else { continue };
+                    // What stands near a run is near each of its numbers, and is looked for once.
+                    let near = self.nearby[place.number].unwrap_or_else(|| self.near(view.text, &whole, *place));
+                    self.nearby[place.number] = Some(near);
+                    if rule.most(near) + APART < ENOUGH {
+                        break;
                     }
+                    self.number(view, place.kind, rule, &run[from..from + fit.length], &fit, near);
                 }
             }
         }
@@ -284,9 +330,10 @@ impl Search<'_> {
     }
 
     fn number(&mut self, view: View<'_>, kind: usize, rule: &Rule, units: &[Unit], fit: &Fit, near: bool) {
-        let key = digits(units);
+        let mut room = [0; DIGITS_MAX];
+        let key = digits(units, &mut room);
         let span = units[0].start..units[units.len() - 1].end;
-        let verdict = if fit.starred { None } else { rule.verdict(&key) };
+        let verdict = if fit.starred { None } else { rule.verdict(key) };
         let usual = fit.form == Form::Usual;
         let Some(mut confidence) = rule.confidence(usual, verdict, || near) else { return };
         let bytes = view.text.as_bytes();
@@ -308,44 +355,45 @@ impl Search<'_> {
                 None => Checked::None,
             };
             let confidence = confidence.min(1.0);
-            self.hits.push(Hit { kind, span: view.source(span), confidence, check, key });
+            self.hits.push(Hit { kind, span: view.source(span), confidence, check, key: key.to_owned() });
         }
     }
 
     fn expressions(&mut self, view: View<'_>, digits: usize, marks: &mut Vec<bool>) {
-        let set = characters(view.text);
         let masker = self.masker;
-        let rules =
-            || masker.kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().map(move |rule| (kind, rule)));
-        let may_match = |rule: &Rule| matches!(rule.patterns, Patterns::Text(_)) && rule.may_match(set, digits);
-        if !rules().any(|(_, rule)| may_match(rule)) {
-            return;
-        }
+        let met = masker.needs.met(view.text);
         marks.clear();
-        marks.resize(masker.rules, false);
-        masker.triggers.mark(view.text, marks);
-        for ((kind, rule), triggered) in rules().zip(marks.iter()) {
+        for place in &masker.texts {
+            let rule = masker.rule(*place);
             let Patterns::Text(expressions) = &rule.patterns else { continue };
-            if !may_match(rule) || !(rule.triggers.is_empty() || *triggered) {
+            if !rule.may_match(met, digits) {
+                continue;
+            }
+            if !rule.triggers.is_empty() && marks.is_empty() {
+                marks.resize(masker.rules, false);
+                masker.triggers.mark(view.text, marks);
+            }
+            let triggered = rule.triggers.is_empty() || marks[place.number];
+            if !triggered || (rule.most(false) < ENOUGH && !self.is_around(view.text, *place)) {
                 continue;
             }
             for expression in expressions.iter().filter(|expression| expression.is_match(view.text)) {
                 for captures in expression.captures_iter(view.text) {
                     if let Some(found) = captures.name("v").or_else(|| captures.get(0)) {
-                        self.expression(view, kind, rule, found.range());
+                        self.expression(view, *place, rule, found.range());
                     }
                 }
             }
         }
     }
 
-    fn expression(&mut self, view: View<'_>, kind: usize, rule: &Rule, span: Range<usize>) {
+    fn expression(&mut self, view: View<'_>, place: Place, rule: &Rule, span: Range<usize>) {
         if span.is_empty() {
             return;
         }
         let value = &view.text[span.clone()];
         let verdict = rule.verdict(value);
-        let Some(confidence) = rule.confidence(true, verdict, || self.near(view.text, &span, rule)) else { return };
+        let Some(confidence) = rule.confidence(true, verdict, || self.near(view.text, &span, place)) else { return };
         if confidence < ENOUGH {
             return;
         }
@@ -354,12 +402,12 @@ impl Search<'_> {
             Some(_) => Checked::Wrong,
             None => Checked::None,
         };
-        let key = key(value);
+        let (kind, key) = (place.kind, key(value));
         self.hits.push(Hit { kind, span: view.source(span), confidence, check, key });
     }
 
-    fn names(&mut self, view: View<'_>, known: &HashSet<String>) {
-        let Some((kind, _)) = self.rules().find(|(_, rule)| matches!(rule.patterns, Patterns::Name)) else { return };
+    fn names(&mut self, view: View<'_>, listed: bool, known: &HashSet<String>) {
+        let Some(kind) = self.masker.names else { return };
         // What was found is in bytes of the source; names are looked for in the normalised text.
         let mut beside: Vec<Range<usize>> = Vec::new();
         if !self.hits.is_empty() {
@@ -367,7 +415,7 @@ impl Search<'_> {
             beside.extend(ranges);
             beside.sort_by_key(|span| span.start);
         }
-        for name in names(&self.masker.lexicon, view.text, &beside, known) {
+        for name in names(&self.masker.lexicon, view.text, listed, &beside, known) {
             let key = key(&view.text[name.span.clone()]);
             let span = view.source(name.span);
             self.hits.push(Hit { kind, span, confidence: name.confidence, check: Checked::None, key });
@@ -375,7 +423,11 @@ impl Search<'_> {
     }
 
     /// Whether a context word stands before (in this atom, or in the text before it) or right behind.
-    fn near(&mut self, text: &str, span: &Range<usize>, rule: &Rule) -> bool {
+    fn near(&mut self, text: &str, span: &Range<usize>, place: Place) -> bool {
+        if !self.is_around(text, place) {
+            return false;
+        }
+        let rule = self.masker.rule(place);
         let from = text.floor_char_boundary(span.start.saturating_sub(rule.window()));
         let to = text.floor_char_boundary((span.end + 24).min(text.len()));
         if rule.is_near(&text[from..span.start]) || rule.is_near(&text[span.end..to]) {
@@ -384,6 +436,18 @@ impl Search<'_> {
         let Some(more) = rule.window().checked_sub(span.start).filter(|more| *more > 0) else { return false };
         let left = read(self.left, self.left_room).text;
         rule.is_near(&left[left.floor_char_boundary(left.len().saturating_sub(more))..])
+    }
+
+    /// Whether a context word of a rule stands anywhere in this atom, or in the text before it.
+    fn is_around(&mut self, text: &str, place: Place) -> bool {
+        if self.around.is_empty() {
+            self.around.resize(self.masker.rules, false);
+            self.masker.contexts.mark(text, self.around);
+            let left = read(self.left, self.left_room).text;
+            let window = left.floor_char_boundary(left.len().saturating_sub(self.masker.window_max));
+            self.masker.contexts.mark(&left[window..], self.around);
+        }
+        self.around[place.number]
     }
 }
 

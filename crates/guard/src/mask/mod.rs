@@ -18,6 +18,7 @@ mod rules;
 mod stand_in;
 mod stream;
 mod unmask;
+mod words;
 
 pub use answer::{AnswerMasker, AnswerText};
 pub use find::{Checked, Finding, Kinds, Masker};

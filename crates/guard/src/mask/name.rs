@@ -7,12 +7,15 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::lexicon::{Class, DOUBLE, GIVEN, Lexicon, SURNAME};
+use super::lexicon::{Class, DOUBLE, GIVEN, HONORIFIC, Lexicon, SURNAME};
+use super::words::character;
 
 /// How sure a name must be.
 const ENOUGH: f32 = 0.5;
 /// A name of three syllables that names have looks so much like one.
 const WHOLE: f32 = 0.35;
+/// One of which only some syllables are what names have.
+const HALF: f32 = 0.15;
 
 /// A name that was found, in the normalised text.
 #[derive(Debug)]
@@ -30,36 +33,42 @@ struct Candidate {
     spaced: bool,
 }
 
-/// Finds names in a normalised text. `beside` are the identifiers that were found in it, in order; `known` the names
-/// that were found before, without spaces.
-pub(super) fn names(lexicon: &Lexicon, text: &str, beside: &[Range<usize>], known: &HashSet<String>) -> Vec<Name> {
-    let words: Vec<_> = lexicon.words(text).collect();
+/// Finds names in a normalised text. `listed` says whether a listed word may stand in it; `beside` are the identifiers that
+/// were found in it, in order; `known` the names that were found before, without spaces.
+pub(super) fn names(
+    lexicon: &Lexicon,
+    text: &str,
+    listed: bool,
+    beside: &[Range<usize>],
+    known: &HashSet<String>,
+) -> Vec<Name> {
+    let words: Vec<_> = if listed { lexicon.words(text).collect() } else { Vec::new() };
     let scene = Scene { lexicon, text, words: &words, beside, known };
     let mut found: Vec<Name> = Vec::new();
     let mut word = 0;
     let mut at = 0;
+    let mut inside = false;
     while at < text.len() {
-        let Some((flags, length)) = lexicon.flags(&text[at..]) else {
-            at += text[at..].chars().next().map_or(1, char::len_utf8);
+        let (code, length) = character(text.as_bytes(), at);
+        let Some(flags) = lexicon.flags_of(code) else {
+            (at, inside) = (at + length, false);
             continue;
         };
-        if flags & (SURNAME | DOUBLE) == 0 {
-            at += length;
-            continue;
+        // A name begins where a run of Hangul does, or behind a word inside it.
+        if flags & (SURNAME | DOUBLE) != 0 && !(inside && words.is_empty()) {
+            while word < words.len() && words[word].1 <= at {
+                word += 1;
+            }
+            let after_word = word > 0 && words[word - 1].1 == at && words[word - 1].2 != Class::Region;
+            if (!inside || after_word)
+                && let Some(name) = name_at(&scene, at, word, inside)
+            {
+                (at, inside) = (name.span.end, true);
+                found.push(name);
+                continue;
+            }
         }
-        while word < words.len() && words[word].1 <= at {
-            word += 1;
-        }
-        let run_start = at == 0 || lexicon.flags(&text[text.floor_char_boundary(at - 1)..]).is_none();
-        let after_word = word > 0 && words[word - 1].1 == at && words[word - 1].2 != Class::Region;
-        if (run_start || after_word)
-            && let Some(name) = name_at(&scene, at, word, !run_start)
-        {
-            at = name.span.end;
-            found.push(name);
-            continue;
-        }
-        at += length;
+        (at, inside) = (at + length, true);
     }
     found
 }
@@ -78,10 +87,20 @@ struct Scene<'a> {
 /// The surest name at `at`, before which `word` of the words stand; `inside`: it is not the start of its run of Hangul.
 fn name_at(scene: &Scene<'_>, at: usize, word: usize, inside: bool) -> Option<Name> {
     let Scene { lexicon, text, words, beside, known } = *scene;
+    let announced = before(text, at, words, word);
+    // With nothing before it and nothing known, half a name is believed only with an honorific.
+    let alone = announced.is_none() && beside.is_empty() && known.is_empty();
     let mut best: Option<Name> = None;
     for candidate in candidates(lexicon, text, at) {
         // Inside a word, only a whole name right behind a title (팀장김도현).
         if inside && (candidate.spaced || candidate.looks < WHOLE || !opens(lexicon, text, words, word)) {
+            continue;
+        }
+        if alone && candidate.looks <= HALF && !is_honoured(lexicon, text, &candidate) {
+            continue;
+        }
+        let tail = tail(lexicon, text, &candidate, words);
+        if tail == Tail::Other {
             continue;
         }
         let as_written = &text[candidate.span.clone()];
@@ -91,16 +110,11 @@ fn name_at(scene: &Scene<'_>, at: usize, word: usize, inside: bool) -> Option<Na
         if lexicon.is_no_name(&written) && !is_known {
             continue;
         }
-        let tail = tail(lexicon, text, &candidate, words);
-        if tail == Tail::Other {
-            continue;
-        }
         let whole = candidate.looks >= WHOLE;
         let beside_it = touches(text, candidate.span.start..candidate.rest.end, beside, whole);
         if inside && !(beside_it || is_known || tail == Tail::Honorific) {
             continue;
         }
-        let announced = before(text, at, words, word);
         let labelled = matches!(announced, Some((Class::Label, true)));
         // 소금의: a word of two syllables and a particle.
         if whole && !labelled && !is_known && is_word_and_particle(lexicon, &written) {
@@ -170,50 +184,36 @@ fn is_word_and_particle(lexicon: &Lexicon, written: &str) -> bool {
 }
 
 /// The ways in which a name may stand at `at`: three syllables, two, four with a family name of two; also written apart.
-fn candidates(lexicon: &Lexicon, text: &str, at: usize) -> Vec<Candidate> {
-    let mut found = Vec::with_capacity(3);
+fn candidates<'a>(lexicon: &'a Lexicon, text: &'a str, at: usize) -> impl Iterator<Item = Candidate> + 'a {
     let rest = &text[at..];
-    let run = rest
-        .char_indices()
-        .find(|(place, _)| lexicon.flags(&rest[*place..]).is_none())
-        .map_or(rest.len(), |(place, _)| place);
+    let run = (0..rest.len()).step_by(3).find(|place| lexicon.flags(&rest[*place..]).is_none()).unwrap_or(rest.len());
     let given = |place: usize| lexicon.flags(&rest[place..]).is_some_and(|(flags, _)| flags & GIVEN != 0);
-    let push = |found: &mut Vec<Candidate>, syllables: usize, looks: f32| {
-        if syllables * 3 <= run {
-            found.push(Candidate {
-                span: at..at + syllables * 3,
-                looks,
-                rest: at + syllables * 3..at + run,
-                spaced: false,
-            });
-        }
-    };
     let (flags, _) = lexicon.flags(rest).unwrap_or((0, 3));
+    // How many syllables, and how much they look like a name.
+    let mut shapes = [(usize::MAX, 0.0); 4];
     if flags & DOUBLE != 0
         && let Some(double) = lexicon.double(rest)
     {
         let looks = if run > double && given(double) { 0.3 } else { 0.0 };
-        push(&mut found, double / 3 + 2, looks);
-        push(&mut found, double / 3 + 1, looks - 0.1);
+        shapes[0] = (double / 3 + 2, looks);
+        shapes[1] = (double / 3 + 1, looks - 0.1);
     }
-    if flags & SURNAME == 0 {
-        return found;
-    }
-    if run >= 9 {
+    if flags & SURNAME != 0 && run >= 6 {
         let looks = match (given(3), given(6)) {
             (true, true) => WHOLE,
-            (true, false) | (false, true) => 0.15,
+            (true, false) | (false, true) => HALF,
             (false, false) => 0.0,
         };
-        push(&mut found, 3, looks);
+        shapes[2] = (3, looks);
+        shapes[3] = (2, if given(3) { HALF } else { 0.0 });
     }
-    if run >= 6 {
-        push(&mut found, 2, if given(3) { 0.15 } else { 0.0 });
-    }
-    if run == 3 {
-        found.extend(apart(lexicon, text, at));
-    }
-    found
+    let spaced = if flags & SURNAME != 0 && run == 3 { apart(lexicon, text, at) } else { None };
+    let glued =
+        shapes.into_iter().filter(move |(syllables, _)| *syllables <= run / 3).map(move |(syllables, looks)| {
+            let end = at + syllables * 3;
+            Candidate { span: at..end, looks, rest: end..at + run, spaced: false }
+        });
+    glued.chain(spaced)
 }
 
 /// A name with a space between its syllables (김 도 현), or behind the family name (김 도현).
@@ -261,7 +261,7 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
         if starts_word(words, candidate.rest.start) {
             return Tail::Glued;
         }
-        if lexicon.is_honorific(rest) || honorific_and_particle(lexicon, rest) {
+        if honours(lexicon, rest) {
             return Tail::Honorific;
         }
         return match rest {
@@ -272,16 +272,34 @@ fn tail(lexicon: &Lexicon, text: &str, candidate: &Candidate, words: &[Word]) ->
             _ => Tail::Other,
         };
     }
-    let behind = &text[end..];
-    let gap = behind.bytes().take(4).take_while(|byte| matches!(byte, b' ' | b'(' | b'/' | b',' | b'\n')).count();
-    if starts_word(words, end + gap) && gap > 0 {
+    let gap = gap(&text[end..]);
+    if gap > 0 && starts_word(words, end + gap) {
         return Tail::Title;
     }
-    let next: String = behind[gap..].chars().take_while(|c| ('가'..='힣').contains(c)).take(5).collect();
-    if (1..4).contains(&gap) && (lexicon.is_honorific(&next) || honorific_and_particle(lexicon, &next)) {
-        return Tail::Honorific;
+    if is_honoured(lexicon, text, candidate) { Tail::Honorific } else { Tail::End }
+}
+
+/// The bytes between a name and a word that belongs to it.
+fn gap(behind: &str) -> usize {
+    behind.bytes().take(4).take_while(|byte| matches!(byte, b' ' | b'(' | b'/' | b',' | b'\n')).count()
+}
+
+/// Whether an honorific stands behind a name: as the rest of its word, or as the next.
+fn is_honoured(lexicon: &Lexicon, text: &str, candidate: &Candidate) -> bool {
+    if !candidate.rest.is_empty() {
+        return honours(lexicon, &text[candidate.rest.clone()]);
     }
-    Tail::End
+    let behind = &text[candidate.rest.end..];
+    let gap = gap(behind);
+    let next = &behind[gap..];
+    let length = (0..5).map(|place| place * 3).find(|place| lexicon.flags(&next[*place..]).is_none()).unwrap_or(15);
+    (1..4).contains(&gap) && honours(lexicon, &next[..length])
+}
+
+/// Whether a word is an honorific, also with a particle behind it.
+fn honours(lexicon: &Lexicon, word: &str) -> bool {
+    lexicon.flags(word).is_some_and(|(flags, _)| flags & HONORIFIC != 0)
+        && (lexicon.is_honorific(word) || honorific_and_particle(lexicon, word))
 }
 
 /// Whether a particle stands behind persons only.

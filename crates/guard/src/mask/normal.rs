@@ -82,6 +82,8 @@ pub(crate) fn is_odd(source: &str) -> bool {
                 at += 3
             }
             0xE3 if bytes[at + 1] == 0x86 && bytes[at + 2] == 0x8D => at += 3,
+            // Quotation marks.
+            0xE2 if bytes[at + 1] == 0x80 && matches!(bytes[at + 2], 0x98..=0x9D) => at += 3,
             0xC2 if bytes[at + 1] == 0xB7 => at += 2,
             _ => return true,
         }
@@ -94,8 +96,13 @@ impl Normal {
         self.text.clear();
         self.starts.clear();
         self.ends.clear();
+        self.text.reserve(source.len());
+        self.starts.reserve(source.len());
+        self.ends.reserve(source.len());
         let mut at = 0;
-        while let Some(next) = source[at..].chars().next() {
+        loop {
+            at = self.fill_plain(source, at);
+            let Some(next) = source[at..].chars().next() else { break };
             let (c, length) = match next {
                 '&' => entity(&source[at..]),
                 '%' => percent(&source[at..]),
@@ -106,6 +113,26 @@ impl Normal {
             self.push(c, at, at + length);
             at += length;
         }
+    }
+
+    /// Takes the Hangul and the ASCII from `at` on that stay as they are; where they end.
+    fn fill_plain(&mut self, source: &str, from: usize) -> usize {
+        let bytes = source.as_bytes();
+        let mut at = from;
+        loop {
+            let end = match bytes[at..] {
+                [b'&' | b'%' | b'\\', ..] => break,
+                [..0x80, ..] => at + 1,
+                [0xEB | 0xEC, _, _, ..] | [0xEA, 0xB0..=0xFF, _, ..] => at + 3,
+                _ => break,
+            };
+            let (starts, ends) = ([at as u32; 3], [end as u32; 3]);
+            self.starts.extend_from_slice(&starts[..end - at]);
+            self.ends.extend_from_slice(&ends[..end - at]);
+            at = end;
+        }
+        self.text.push_str(&source[from..at]);
+        at
     }
 
     fn push(&mut self, c: char, start: usize, end: usize) {
@@ -123,8 +150,9 @@ impl Normal {
             self.shorten(last.len_utf8());
             return self.append(whole, first, end);
         }
-        // A mark over a digit (struck out, a key's cap) does not change the digit.
-        if is_mark(c) && self.text.bytes().next_back().is_some_and(|byte| byte.is_ascii_digit()) {
+        // A mark over a digit or a separator (struck out, a key's cap) does not change it.
+        let is_plain = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b' ');
+        if is_mark(c) && self.text.bytes().next_back().is_some_and(is_plain) {
             return;
         }
         self.append(plain(c), start, end);
@@ -132,10 +160,9 @@ impl Normal {
 
     fn append(&mut self, c: char, start: usize, end: usize) {
         self.text.push(c);
-        for _ in 0..c.len_utf8() {
-            self.starts.push(start as u32);
-            self.ends.push(end as u32);
-        }
+        let (start, end, whole) = ([start as u32; 4], [end as u32; 4], self.text.len());
+        self.starts.extend_from_slice(&start[..whole - self.starts.len()]);
+        self.ends.extend_from_slice(&end[..whole - self.ends.len()]);
     }
 
     fn shorten(&mut self, bytes: usize) {
@@ -366,7 +393,7 @@ mod tests {
         check("①②⓪❸⑷⒌", "120345");
         check("¹²³₄", "1234");
         check("1️⃣0️⃣", "10");
-        check("1̶2̶", "12");
+        check("1̶2̶-̶3̶", "12-3");
     }
 
     #[test]
@@ -418,8 +445,20 @@ mod tests {
     }
 
     #[test]
+    fn every_byte_knows_where_it_came_from() {
+        let mut room = Normal::default();
+        let view = read("① 가&amp;\u{200B}나a", &mut room);
+        assert_eq!(view.text, "1 가&amp;나a");
+        let sources: Vec<_> = (0..view.text.len()).map(|at| view.source(at..at + 1)).collect();
+        let characters =
+            [0..3, 3..4, 4..7, 4..7, 4..7, 7..8, 8..9, 9..10, 10..11, 11..12, 15..18, 15..18, 15..18, 18..19];
+        assert_eq!(sources, characters);
+    }
+
+    #[test]
     fn plain_text_is_borrowed() {
         assert!(!is_odd("서울특별시 종로구 세종대로 209, 「도로법」 제3조ㆍ제4조(道路)·끝."));
+        assert!(!is_odd("“가” ‘나’"));
         assert!(is_odd("가\u{3000}나"));
         assert!(is_odd("٠"));
         assert!(is_odd("〇일"));

@@ -7,8 +7,10 @@ use super::lexicon::figure;
 
 /// The most digits of one run. A longer one is read in parts that overlap by the longest number.
 const UNITS_MAX: usize = 96;
+/// The ways in which a number's first two digits may be.
+pub(super) const OPENINGS: usize = 100;
 /// The longest number that a template may describe.
-const DIGITS_MAX: usize = 24;
+pub(super) const DIGITS_MAX: usize = 24;
 
 /// One digit of a run.
 #[derive(Debug, Clone, Copy)]
@@ -84,13 +86,20 @@ impl Template {
         }
     }
 
+    /// Whether what fits may begin with these two digits, read as one number.
+    pub(super) fn opens(&self, opening: usize) -> bool {
+        self.places[0] & (1 << (opening / 10)) != 0 && self.places[1] & (1 << (opening % 10)) != 0
+    }
+
     /// Lays the template over a run from its digit `from` on.
     pub(super) fn fit(&self, run: &[Unit], from: usize) -> Option<Fit> {
         let length = self.places.len();
         let units = run.get(from..from + length)?;
+        // Stars behind a whole number are no digits of it: they close what Markdown sets in bold.
         if let Some(after) = run.get(from + length)
             && after.gap == 0
             && !after.word
+            && !after.star
         {
             return None;
         }
@@ -181,9 +190,18 @@ pub(super) fn may_begin(run: &[Unit], at: usize) -> bool {
     at == 0 || run[at].gap != 0
 }
 
-/// The digits of some units.
-pub(super) fn digits(units: &[Unit]) -> String {
-    units.iter().map(|unit| char::from(b'0' + unit.value)).collect()
+/// The first two digits from `at` on, as one number.
+pub(super) fn opening(run: &[Unit], at: usize) -> Option<usize> {
+    let [first, second, ..] = run.get(at..)? else { return None };
+    Some(usize::from(first.value) * 10 + usize::from(second.value))
+}
+
+/// Writes the digits of a number that fitted a template into `room`, which is long enough for any.
+pub(super) fn digits<'a>(units: &[Unit], room: &'a mut [u8; DIGITS_MAX]) -> &'a str {
+    for (place, unit) in room.iter_mut().zip(units) {
+        *place = b'0' + unit.value;
+    }
+    std::str::from_utf8(&room[..units.len().min(DIGITS_MAX)]).unwrap_or_default()
 }
 
 /// Finds the runs of at least six digits in a normalised text; with `words`, number words count as digits.
@@ -191,6 +209,13 @@ pub(super) fn runs(text: &str, words: bool, room: &mut Vec<Unit>, mut found: imp
     let bytes = text.as_bytes();
     let mut at = 0;
     while at < bytes.len() {
+        if !words {
+            // Only a digit begins a run.
+            at += bytes[at..].iter().take_while(|byte| !byte.is_ascii_digit()).count();
+            if at == bytes.len() {
+                break;
+            }
+        }
         let Some((value, length, word)) = strong(text, at, words) else {
             at += 1;
             continue;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::{Regex, RegexBuilder};
 
 use super::check::{Check, Verdict, named};
 use super::normal::{Normal, read};
 use super::number::Template;
 use super::pack::{Confidence, Pack, PackError, RuleSpec, Shape, invalid};
+use super::words::Words;
 
 /// How large one compiled expression may become.
 const EXPRESSION_BYTES_MAX: usize = 4 << 20;
@@ -26,9 +26,9 @@ pub(super) struct Kind {
 pub(super) struct Rule {
     pub(super) patterns: Patterns,
     check: Option<Check>,
-    context: Vec<String>,
+    pub(super) context: Vec<String>,
     window: usize,
-    needs: Vec<u128>,
+    needs: u64,
     digits_min: usize,
     pub(super) triggers: Vec<String>,
     confidence: Confidence,
@@ -46,9 +46,9 @@ impl Rule {
         self.check.map(|check| check(value))
     }
 
-    /// Whether an atom with these ASCII characters and so many digits may have a match.
-    pub(super) fn may_match(&self, characters: u128, digits: usize) -> bool {
-        digits >= self.digits_min && self.needs.iter().all(|set| characters & set != 0)
+    /// Whether an atom that meets these [`Needs`] and has so many digits may have a match.
+    pub(super) fn may_match(&self, met: u64, digits: usize) -> bool {
+        digits >= self.digits_min && met & self.needs == self.needs
     }
 
     /// How sure a match makes us; none where it cannot be one.
@@ -67,7 +67,7 @@ impl Rule {
         Some((written + checked + if near { parts.near } else { 0.0 }).clamp(0.0, 1.0))
     }
 
-    /// The most that any match can make us sure.
+    /// The most that a match in the usual form, or without separators, can make us sure.
     pub(super) fn most(&self, near: bool) -> f32 {
         let parts = &self.confidence;
         parts.grouped.max(parts.bare) + parts.passed + if near { parts.near } else { 0.0 }
@@ -83,17 +83,21 @@ impl Rule {
 }
 
 /// Compiles the kinds of one pack that `wanted` names.
-pub(super) fn compile(pack: &Pack, wanted: impl Fn(&str, bool) -> bool) -> Result<Vec<Kind>, PackError> {
+pub(super) fn compile(
+    pack: &Pack,
+    needs: &mut Needs,
+    wanted: impl Fn(&str, bool) -> bool,
+) -> Result<Vec<Kind>, PackError> {
     let mut kinds = Vec::new();
     for spec in pack.kinds.iter().filter(|kind| wanted(&kind.name, kind.default)) {
-        let rules = spec.rules.iter().map(|rule| compile_rule(pack, rule)).collect::<Result<_, _>>();
+        let rules = spec.rules.iter().map(|rule| compile_rule(pack, rule, needs)).collect::<Result<_, _>>();
         let rules = rules.map_err(|reason| invalid(&pack.name, format!("kind `{}`: {reason}", spec.name)))?;
         kinds.push(Kind { name: spec.name.clone(), label: spec.label.clone(), rules });
     }
     Ok(kinds)
 }
 
-fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
+fn compile_rule(pack: &Pack, spec: &RuleSpec, needs: &mut Needs) -> Result<Rule, String> {
     let patterns = match spec.shape {
         Shape::Digits => {
             Patterns::Digits(spec.patterns.iter().map(|pattern| Template::parse(pattern)).collect::<Result<_, _>>()?)
@@ -103,7 +107,7 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
         }
         Shape::Name => Patterns::Name,
     };
-    let needs = spec.needs.iter().map(|set| characters(set)).collect();
+    let needs = spec.needs.iter().fold(0, |all, set| all | needs.bit(set));
     Ok(Rule {
         patterns,
         check: spec.check.as_deref().and_then(named),
@@ -116,9 +120,35 @@ fn compile_rule(pack: &Pack, spec: &RuleSpec) -> Result<Rule, String> {
     })
 }
 
-/// The ASCII characters of a text, as bits.
-pub(super) fn characters(text: &str) -> u128 {
-    text.bytes().filter(u8::is_ascii).fold(0, |set, byte| set | 1 << byte)
+/// The sets of characters that rules need: a bit for each, and for each byte the sets that it is in.
+#[derive(Debug)]
+pub(super) struct Needs {
+    sets: Vec<String>,
+    bits: [u64; 256],
+}
+
+impl Default for Needs {
+    fn default() -> Self {
+        Self { sets: Vec::new(), bits: [0; 256] }
+    }
+}
+
+impl Needs {
+    /// The bit of a set of ASCII characters. Beyond 63 sets, they share the last bit: more is looked at than is needed.
+    fn bit(&mut self, set: &str) -> u64 {
+        let place = self.sets.iter().position(|known| known == set).unwrap_or_else(|| {
+            self.sets.push(set.to_owned());
+            self.sets.len() - 1
+        });
+        let bit = 1 << place.min(63);
+        set.bytes().filter(u8::is_ascii).for_each(|byte| self.bits[usize::from(byte)] |= bit);
+        bit
+    }
+
+    /// The sets of which a text has at least one character.
+    pub(super) fn met(&self, text: &str) -> u64 {
+        text.bytes().fold(0, |met, byte| met | self.bits[usize::from(byte)])
+    }
 }
 
 /// A word as it stands in a normalised text.
@@ -132,34 +162,45 @@ fn listed(pack: &Pack, word: &str) -> Vec<String> {
     role.and_then(|role| pack.words.get(role)).cloned().unwrap_or_else(|| vec![word.to_owned()])
 }
 
-/// Knows which rules have one of their triggers in a text.
+/// Where a rule stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) kind: usize,
+    /// Among the rules of its kind.
+    pub(super) rule: usize,
+    /// Among all rules of all kinds.
+    pub(super) number: usize,
+}
+
+/// The rules of all kinds, in order, and where they stand.
+pub(super) fn places(kinds: &[Kind]) -> impl Iterator<Item = (Place, &Rule)> {
+    let each =
+        kinds.iter().enumerate().flat_map(|(kind, one)| one.rules.iter().enumerate().map(move |rule| (kind, rule)));
+    each.enumerate().map(|(number, (kind, (rule, one)))| (Place { kind, rule, number }, one))
+}
+
+/// Knows which rules have one of their words in a text.
 #[derive(Debug)]
-pub(super) struct Triggers {
-    matcher: Option<AhoCorasick>,
+pub(super) struct RuleWords {
+    words: Words,
     rules: Vec<Vec<usize>>,
 }
 
-impl Triggers {
-    pub(super) fn new(kinds: &[Kind]) -> Result<Self, PackError> {
+impl RuleWords {
+    pub(super) fn new<'k>(kinds: &'k [Kind], words_of: impl Fn(&'k Rule) -> &'k [String]) -> Self {
         let mut words: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        for (place, rule) in kinds.iter().flat_map(|kind| &kind.rules).enumerate() {
-            for word in &rule.triggers {
-                words.entry(word).or_default().push(place);
+        for (place, rule) in places(kinds) {
+            for word in words_of(rule) {
+                words.entry(word).or_default().push(place.number);
             }
         }
-        let matcher = (!words.is_empty()).then(|| {
-            AhoCorasick::builder().match_kind(MatchKind::Standard).kind(Some(AhoCorasickKind::DFA)).build(words.keys())
-        });
-        let matcher = matcher.transpose().map_err(|error| invalid("triggers", error.to_string()))?;
-        Ok(Self { matcher, rules: words.into_values().collect() })
+        Self { words: Words::new(words.keys().copied()), rules: words.into_values().collect() }
     }
 
-    /// Marks the rules (by their place among all rules of all kinds) that are triggered.
+    /// Marks the rules, by their number among all, of which a word stands in `text`.
     pub(super) fn mark(&self, text: &str, marks: &mut [bool]) {
-        for found in self.matcher.iter().flat_map(|matcher| matcher.find_overlapping_iter(text)) {
-            for rule in &self.rules[found.pattern().as_usize()] {
-                marks[*rule] = true;
-            }
+        for rule in self.words.all(text).flat_map(|word| &self.rules[word]) {
+            marks[*rule] = true;
         }
     }
 }
@@ -191,4 +232,22 @@ fn expression(pack: &Pack, pattern: &str) -> Result<Regex, String> {
 
 fn short(pattern: &str) -> String {
     pattern.chars().take(60).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_63_sets_more_is_looked_at_and_never_less() {
+        let mut needs = Needs::default();
+        let sets: Vec<String> = (0x20_u8..0x70).map(|byte| char::from(byte).to_string()).collect();
+        let bits: Vec<u64> = sets.iter().map(|set| needs.bit(set)).collect();
+        assert_eq!(needs.bit(&sets[3]), bits[3], "a set has one bit");
+        for (set, bit) in sets.iter().zip(&bits) {
+            assert_eq!(needs.met(set) & bit, *bit, "{set}");
+        }
+        assert_eq!(needs.met(&sets[0]) & bits[1], 0);
+        assert_eq!(needs.met("가\u{7F}"), 0);
+    }
 }
