@@ -3,11 +3,11 @@
 //! What must stay true: a file belongs to one tenant and to whoever uploaded it; its content lies under its hash, never
 //! under its name; a file that is gone takes the documents that it became along with it only where that is asked for.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use base::{Class, ContentHash, CorpusId, FileId, TenantId};
 use jiff::Timestamp;
+use seal::ReadAt;
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 use store::{Store, StoreError};
@@ -167,9 +167,12 @@ impl Files {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Where a file's content lies.
-    pub fn path(&self, file: &StoredFile) -> Option<PathBuf> {
-        self.store.files().path(&file.blob)
+    /// A file's content, if it is there.
+    ///
+    /// # Errors
+    /// When the disk says no, or the content was changed where it is encrypted.
+    pub async fn read(&self, file: &StoredFile) -> Result<Option<Arc<dyn ReadAt>>, CorpusError> {
+        Ok(self.content(file).await?)
     }
 
     /// Removes a file. The documents that it became stay.
@@ -198,10 +201,10 @@ impl Files {
     pub async fn put(&self, corpus: &Corpus, file: &StoredFile) -> Result<CorpusFile, AddError> {
         let _adding = self.adding.lock().await;
         let path = self.document_path(corpus.id, file).await?;
-        let failure = match self.path(file) {
+        let failure = match self.content(file).await? {
             _ if is_archive(&file.name) => Some("an archive is no single document".to_owned()),
             None => Some("its content is gone".to_owned()),
-            Some(place) => self.add(corpus, &path, place, file.class).await?,
+            Some(content) => self.add(corpus, &path, content, file.class).await?,
         };
         let bytes = match &failure {
             None => self.corpora.show(corpus.id, &path).await.map_or(0, |shown| shown.summary.text_bytes),
@@ -261,6 +264,12 @@ impl Files {
         Ok(write.commit().await?)
     }
 
+    async fn content(&self, file: &StoredFile) -> Result<Option<Arc<dyn ReadAt>>, StoreError> {
+        let (store, blob) = (Arc::clone(&self.store), file.blob);
+        let read = tokio::task::spawn_blocking(move || store.files().read(&blob)).await;
+        read.map_err(|error| StoreError::Broken(error.to_string()))?
+    }
+
     /// The path of the document that a file is to be: its name, unless another document has it.
     async fn document_path(&self, corpus: CorpusId, file: &StoredFile) -> Result<String, AddError> {
         let mine: Option<String> = sqlx::query_scalar("SELECT path FROM corpus_file WHERE corpus = ? AND file = ?")
@@ -283,13 +292,14 @@ impl Files {
     }
 
     /// Adds one file; gives why it was not read, if it was not.
-    async fn add(&self, corpus: &Corpus, path: &str, place: PathBuf, class: Class) -> Result<Option<String>, AddError> {
-        let opened = tokio::task::spawn_blocking({
-            let place = place.clone();
-            move || std::fs::File::open(place).and_then(Section::whole)
-        });
-        let opened = opened.await.map_err(|error| AddError::Stopped(error.to_string()))?;
-        let content = opened.map_err(StoreError::io(&place))?;
+    async fn add(
+        &self,
+        corpus: &Corpus,
+        path: &str,
+        content: Arc<dyn ReadAt>,
+        class: Class,
+    ) -> Result<Option<String>, AddError> {
+        let content = Section::whole(content).map_err(StoreError::io(self.store.dir()))?;
         let options = AddOptions { class: Some(class), ..AddOptions::default() };
         let report: AddReport = self.corpora.add_section(corpus, path, content, &options).await?;
         Ok(report.failed.first().map(|failure| failure.reason.to_string()))

@@ -1,14 +1,16 @@
 //! Uploads: records that come over the wire and lie nowhere.
 //!
 //! What must stay true: what arrives is written to one file that has no name, inside the data folder, so a hostile name
-//! can reach nothing and a crash leaves nothing behind; an upload adds or replaces the documents that it brings, and
+//! can reach nothing and a crash leaves nothing behind; in an encrypted folder it is sealed under a key that ends with this
+//! process, so that the blocks of that file say nothing either; an upload adds or replaces the documents that it brings, and
 //! removes none.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use seal::{ReadAt, SealedFile, SealedWriter, Sealer};
 use store::StoreError;
 use tokio::io::AsyncWriteExt;
 
@@ -20,6 +22,8 @@ use crate::{AddError, AddOptions, AddReport, Corpora, Corpus, Progress};
 pub struct Upload {
     folder: PathBuf,
     file: tokio::fs::File,
+    /// What seals it, in an encrypted folder; gives what is to be written.
+    sealed: Option<(Sealer, SealedWriter<Vec<u8>>)>,
     bytes: u64,
     /// What each record is called, and where it begins.
     records: Vec<(String, u64)>,
@@ -37,7 +41,14 @@ impl Upload {
     /// # Errors
     /// When the disk says no.
     pub async fn write(&mut self, part: &[u8]) -> Result<(), AddError> {
-        self.file.write_all(part).await.map_err(StoreError::io(&self.folder))?;
+        let written = match &mut self.sealed {
+            None => self.file.write_all(part).await,
+            Some((_, sealed)) => match sealed.write_all(part) {
+                Ok(()) => self.file.write_all(&std::mem::take(sealed.target_mut())).await,
+                Err(error) => Err(error),
+            },
+        };
+        written.map_err(StoreError::io(&self.folder))?;
         self.bytes += part.len() as u64;
         Ok(())
     }
@@ -47,16 +58,32 @@ impl Upload {
         self.records.len()
     }
 
-    pub(crate) async fn end(mut self) -> Result<Vec<Uploaded>, StoreError> {
-        self.file.flush().await.map_err(StoreError::io(&self.folder))?;
-        let file = Arc::new(self.file.into_std().await);
+    pub(crate) async fn end(self) -> Result<Vec<Uploaded>, StoreError> {
+        let file = Self::whole(self.file, self.sealed).await.map_err(StoreError::io(&self.folder))?;
         let ends = self.records.iter().skip(1).map(|(_, start)| *start).chain([self.bytes]).collect::<Vec<_>>();
         let records = self.records.into_iter().zip(ends);
         Ok(records
             .map(|((path, start), end)| Uploaded { path, content: Section::new(file.clone(), start, end - start) })
             .collect())
     }
+
+    /// All that arrived, to be read.
+    async fn whole(
+        mut file: tokio::fs::File,
+        sealed: Option<(Sealer, SealedWriter<Vec<u8>>)>,
+    ) -> io::Result<Arc<dyn ReadAt>> {
+        let Some((sealer, sealed)) = sealed else {
+            file.flush().await?;
+            return Ok(Arc::new(file.into_std().await));
+        };
+        file.write_all(&sealed.finish()?).await?;
+        file.flush().await?;
+        Ok(Arc::new(SealedFile::open(file.into_std().await, sealer, PLACE)?))
+    }
 }
+
+/// What an upload on its way in is sealed for.
+const PLACE: &[u8] = b"upload";
 
 impl Corpora {
     /// Begins to take records in.
@@ -72,7 +99,10 @@ impl Corpora {
         });
         let opened = opened.await.map_err(|error| AddError::Stopped(error.to_string()))?;
         let file = tokio::fs::File::from_std(opened.map_err(StoreError::io(&folder))?);
-        Ok(Upload { folder, file, bytes: 0, records: Vec::new() })
+        let sealer = self.store.files().passing().cloned();
+        let sealed = sealer.map(|sealer| SealedWriter::new(Vec::new(), sealer.clone(), PLACE).map(|to| (sealer, to)));
+        let sealed = sealed.transpose().map_err(StoreError::io(&folder))?;
+        Ok(Upload { folder, file, sealed, bytes: 0, records: Vec::new() })
     }
 
     /// Adds what was uploaded: each record is the document of its name, new or in the place of the one that was there; an

@@ -94,8 +94,11 @@ pub enum Command {
         /// A file that `dure backup` wrote
         file: PathBuf,
     },
-    /// Compare what is stored with what was written: database, models' files, documents
+    /// Compare what is stored with what was written: database, models' and uploaded files, documents
     Check,
+    /// Encryption of the data folder, with the master key elsewhere
+    #[command(subcommand)]
+    Encryption(Encryption),
     /// Print what makes a shell complete `dure`'s words
     Completions {
         /// The shell
@@ -273,6 +276,22 @@ pub enum Policy {
         /// So many of the last entries
         #[arg(long, value_name = "N", default_value_t = 10_000)]
         last: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Encryption {
+    /// Say whether the folder is encrypted, under which master key, and whether that is at hand
+    Status,
+    /// Encrypt a folder that holds something, for the provider of the settings; the server is stopped meanwhile
+    On,
+    /// Make an encrypted folder plain again; the server is stopped meanwhile
+    Off,
+    /// Wrap the data key anew: under another master key, or once more by the same provider
+    Rotate {
+        /// A settings file whose `[encryption]` names the new master key [default: the provider that is in use]
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
     },
 }
 

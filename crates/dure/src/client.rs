@@ -77,7 +77,7 @@ impl Client {
                 Some(way) => {
                     let key = match std::env::var(KEY) {
                         Ok(key) if !key.is_empty() => key,
-                        _ => read_operator_key(&settings.data).with_context(|| {
+                        _ => read_operator_key(settings).with_context(|| {
                             format!("you may not act as the operator of `{}`", settings.data.display())
                         })?,
                     };

@@ -178,6 +178,16 @@ pub const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
     ),
     ("restore", &[("into an empty folder", "dure --data /srv/new restore records.tar.zst")]),
     ("check", &[("", "dure check"), ("what does not hold, for a program", "dure check --json")]),
+    ("encryption status", &[("", "dure encryption status"), ("for a program", "dure encryption status --json")]),
+    ("encryption on", &[("with `[encryption]` in the settings, and no server running", "dure encryption on")]),
+    ("encryption off", &[("", "dure encryption off")]),
+    (
+        "encryption rotate",
+        &[
+            ("to the master key that another settings file names", "dure encryption rotate --to new.toml"),
+            ("once more by the same module, whose master key has a new version", "dure encryption rotate"),
+        ],
+    ),
     ("ledger status", &[("what an auditor needs to know of the log", "dure ledger status")]),
     (
         "ledger tail",

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use axum::Router;
 use gateway::{App, Bounds, Console, OperatorKey, Watch};
 use prometheus_client::registry::Registry;
+use seal::Keys;
 use store::{DataLock, Schema, Store};
 use tokio::task::JoinHandle;
 
@@ -49,11 +50,20 @@ impl House {
     /// When the folder is in use or damaged.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
         let lock = DataLock::take(&settings.data)?;
-        let store = Arc::new(Store::open(&settings.data, lock, SCHEMAS).await?);
-        let operator = secret(&settings.data, OPERATOR_KEY)?;
+        let provider = crate::encryption::provider(settings)?;
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let store = Arc::new(match store::unlock(&settings.data, &lock, provider.as_deref(), now)? {
+            Some(keys) => Store::open_encrypted(&settings.data, lock, SCHEMAS, keys).await?,
+            None => Store::open(&settings.data, lock, SCHEMAS).await?,
+        });
+        let operator = secret(&settings.data, OPERATOR_KEY, store.keys())?;
         let guard = guard(settings)?;
-        let receipts =
-            guard::Receipts::open(&ledger_place(settings)?, Arc::clone(&store), settings.ledger.durability).await?;
+        let receipts = guard::Receipts::open(
+            &ledger_place(settings, store.keys())?,
+            Arc::clone(&store),
+            settings.ledger.durability,
+        )
+        .await?;
         let filing = receipts.follow();
         let ruling = tokio::spawn(follow_policies(guard.clone(), settings.data.join(POLICY)));
         let tenancy = Arc::new(tenancy::Tenancy::open(Arc::clone(&store)).await?);
@@ -307,7 +317,7 @@ fn fingerprint(dir: &Path) -> Vec<(std::ffi::OsString, u64, Option<std::time::Sy
 ///
 /// # Errors
 /// When there is a ledger and no key: a new key would begin another log, which is not done unasked.
-fn ledger_place(settings: &Settings) -> anyhow::Result<guard::LedgerPlace> {
+fn ledger_place(settings: &Settings, keys: Option<&Keys>) -> anyhow::Result<guard::LedgerPlace> {
     let folder = settings.data.join("ledger");
     if folder.exists() && !settings.data.join(LEDGER_KEY).exists() {
         bail!(
@@ -317,7 +327,7 @@ fn ledger_place(settings: &Settings) -> anyhow::Result<guard::LedgerPlace> {
         );
     }
     let mut key = [0; 32];
-    hex::decode_to_slice(secret(&settings.data, LEDGER_KEY)?, &mut key)
+    hex::decode_to_slice(secret(&settings.data, LEDGER_KEY, keys)?, &mut key)
         .with_context(|| format!("`{LEDGER_KEY}` is no key"))?;
     let mut place = guard::LedgerPlace::new(&settings.data, key);
     if !settings.ledger.origin.is_empty() {
@@ -344,16 +354,16 @@ pub fn verifier_key(settings: &Settings) -> anyhow::Result<ledger::VerifierKey> 
     if !path.exists() {
         bail!("`{}` has no ledger of its own; name the log's folder and its key", settings.data.display());
     }
-    Ok(ledger_place(settings)?.verifier_key()?)
+    Ok(ledger_place(settings, crate::encryption::keys(settings)?.as_ref())?.verifier_key()?)
 }
 
 /// A secret of this installation, made at the first start.
 ///
 /// # Errors
 /// When it is there and cannot be read: then nothing starts, rather than starting with another secret.
-fn secret(dir: &Path, name: &str) -> anyhow::Result<String> {
+fn secret(dir: &Path, name: &str, keys: Option<&Keys>) -> anyhow::Result<String> {
     let path = dir.join(name);
-    match read_secret(&path) {
+    match read_secret(&path, keys) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         read => return read.with_context(|| format!("`{}` cannot be read", path.display())),
     }
@@ -364,7 +374,7 @@ fn secret(dir: &Path, name: &str) -> anyhow::Result<String> {
     let write = || -> io::Result<()> {
         let _ = fs::remove_file(&beside);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(&store::seal_secret(keys, name, &text)?)?;
         file.sync_all()?;
         fs::rename(&beside, &path)
     };
@@ -372,8 +382,10 @@ fn secret(dir: &Path, name: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn read_secret(path: &Path) -> io::Result<String> {
-    let text = fs::read_to_string(path)?;
+fn read_secret(path: &Path, keys: Option<&Keys>) -> io::Result<String> {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let text = store::open_secret(keys, name, &fs::read(path)?)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         Ok(text)
     } else {
@@ -385,6 +397,7 @@ fn read_secret(path: &Path) -> io::Result<String> {
 ///
 /// # Errors
 /// When it is not there, not readable, or no secret.
-pub fn read_operator_key(dir: &Path) -> io::Result<String> {
-    read_secret(&dir.join(OPERATOR_KEY))
+pub fn read_operator_key(settings: &Settings) -> anyhow::Result<String> {
+    let keys = crate::encryption::keys(settings)?;
+    Ok(read_secret(&settings.data.join(OPERATOR_KEY), keys.as_ref())?)
 }

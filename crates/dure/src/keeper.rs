@@ -43,7 +43,10 @@ impl gateway::Keeper for Keeper {
             let wrong = self.corpora.check(&documents).await;
             findings.extend(wrong.map_err(|error| KeeperError::Failed(error.to_string()))?);
             findings.extend(self.missing_models().await?);
-            Ok(Checked { findings, looked_at: vec!["the database", "models' files", "documents and their passages"] })
+            Ok(Checked {
+                findings,
+                looked_at: vec!["the database", "models' and uploaded files", "documents and their passages"],
+            })
         }
         .boxed()
     }

@@ -7,6 +7,7 @@ mod book;
 mod cli;
 mod client;
 mod commands;
+mod encryption;
 mod engines;
 mod examples;
 mod help;
@@ -72,6 +73,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
     let outcome = runtime.block_on(async {
         match &cli.command {
             Command::Up(_) => up::up(&settings).await,
+            Command::Encryption(command) => {
+                commands::encryption::run(command, &settings, cli.json).await.map(|()| ExitCode::SUCCESS)
+            }
             Command::Restore { file } => commands::keeping::restore(&settings, file, cli.json).await,
             _ => commands::run(cli, &settings).await,
         }

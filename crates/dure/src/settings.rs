@@ -31,6 +31,7 @@ pub struct Settings {
     pub history: History,
     pub answers: Answers,
     pub ledger: Ledger,
+    pub encryption: Encryption,
     pub log: Log,
     /// Models that other servers serve.
     #[serde(default)]
@@ -167,6 +168,28 @@ pub struct Ledger {
     pub witness_every_s: u64,
 }
 
+/// Who keeps the master key, and where.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Encryption {
+    pub provider: ProviderKind,
+    pub file: PathBuf,
+    pub passphrase_env: String,
+    pub passphrase_file: PathBuf,
+    pub command: Vec<String>,
+    pub command_wait_s: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderKind {
+    #[serde(rename = "")]
+    None,
+    File,
+    Passphrase,
+    Command,
+}
+
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
@@ -231,6 +254,15 @@ impl Settings {
     /// One error that names every mistake.
     pub fn read(flags: &Flags) -> anyhow::Result<Self> {
         Self::read_from(flags, &|name| std::env::var(name).ok())
+    }
+
+    /// The settings as another file has them, with none of the environment's on encryption.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn read_other(&self, file: &Path) -> anyhow::Result<Self> {
+        let flags = Flags { data: Some(self.data.clone()), settings: Some(file.to_owned()), listen: None };
+        Self::read_from(&flags, &|name| std::env::var(name).ok().filter(|_| !name.starts_with("DURE_ENCRYPTION_")))
     }
 
     fn read_from(flags: &Flags, environment: &dyn Fn(&str) -> Option<String>) -> anyhow::Result<Self> {

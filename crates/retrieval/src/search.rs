@@ -133,8 +133,9 @@ impl Search {
         }
         let index = config.clone();
         let end = catalogue.end();
-        let opened =
-            tokio::task::spawn_blocking(move || Words::open(&index.dir, end, index.threads, index.memory_bytes)).await;
+        let sealer = store.keys().map(|keys| keys.index.clone());
+        let open = move || Words::open(&index.dir, sealer, end, index.threads, index.memory_bytes);
+        let opened = tokio::task::spawn_blocking(open).await;
         let broken = |error: IndexError| SearchError::Index { dir: config.dir.clone(), reason: error.to_string() };
         let words = opened.unwrap_or_else(|error| Err(IndexError::stopped(&error))).map_err(broken)?;
         let meaning = embedder.and_then(|embedder| Meaning::new(embedder, store.clone())).map(Arc::new);

@@ -4,7 +4,7 @@
 //! content that its name says; the file is its owner's alone, and has its name only when it is whole and on the disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -135,14 +135,24 @@ impl Store {
             if models {
                 self.blobs().open_all(&mut blobs)?;
             }
-            Ok(self.files().open_all(&mut files)?)
+            Ok(self.files().blobs().open_all(&mut files)?)
         };
         open()?;
         let snapshot = self.snapshot().await?;
         open()?;
+        let encrypted = self.keys().is_some();
         let (dir, stop) = (self.dir().to_owned(), Stop::default());
         let stopped = Arc::clone(&stop.0);
-        let work = move || write(&dir, snapshot, [blobs, files], &wish, &tell, &stopped);
+        let work = move || {
+            let mut large: Vec<Large> =
+                blobs.into_iter().map(|(sha256, file)| Large { path: blob_path(&sha256), sha256, file }).collect();
+            for (name, mut file) in files {
+                // The name of an encrypted file is no hash of what lies there.
+                let sha256 = if encrypted { hash_of(&mut file).map_err(StoreError::io(&dir))? } else { name };
+                large.push(Large { path: file_path(&name), sha256, file });
+            }
+            write(&dir, snapshot, large, &wish, &tell, &stopped)
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| BackupError::Stopped)?
     }
 
@@ -177,6 +187,21 @@ impl Drop for Stop {
     }
 }
 
+/// A file by content, with its place in a backup.
+struct Large {
+    path: String,
+    sha256: ContentHash,
+    file: File,
+}
+
+/// The hash of a whole file, which is then at its beginning.
+fn hash_of(file: &mut File) -> io::Result<ContentHash> {
+    let mut digest = Sha256::new();
+    hash_rest(file, &mut digest)?;
+    file.rewind()?;
+    Ok(ContentHash::from_bytes(digest.finalize().into()))
+}
+
 /// One file on its way into a backup.
 enum Part {
     Small(Vec<u8>),
@@ -186,7 +211,7 @@ enum Part {
 fn write(
     dir: &Path,
     snapshot: Snapshot,
-    [blobs, files]: [Vec<(ContentHash, File)>; 2],
+    large: Vec<Large>,
     wish: &BackupWish,
     tell: &Tell,
     stopped: &AtomicBool,
@@ -195,11 +220,9 @@ fn write(
     for name in SMALL_FILES.iter().map(|name| (*name).to_owned()).chain(policy_files(dir)?) {
         parts.extend(small(dir, &name)?);
     }
-    for (path, of) in [(blob_path as fn(&ContentHash) -> String, blobs), (file_path, files)] {
-        for (hash, file) in of {
-            let bytes = file.metadata().map_err(StoreError::io(dir))?.len();
-            parts.push((ManifestFile { path: path(&hash), bytes, sha256: hash }, Part::Large(file)));
-        }
+    for Large { path, sha256, file } in large {
+        let bytes = file.metadata().map_err(StoreError::io(dir))?.len();
+        parts.push((ManifestFile { path, bytes, sha256 }, Part::Large(file)));
     }
     let manifest = Manifest {
         format: FORMAT,
@@ -250,10 +273,8 @@ fn header(bytes: u64) -> tar::Header {
 fn database(snapshot: &Snapshot) -> Result<(ManifestFile, Part), BackupError> {
     let path = &snapshot.path;
     let mut file = File::open(path).map_err(StoreError::io(path))?;
-    let mut digest = Sha256::new();
-    let bytes = hash_rest(&mut file, &mut digest).map_err(StoreError::io(path))?;
-    let file = File::open(path).map_err(StoreError::io(path))?;
-    let sha256 = ContentHash::from_bytes(digest.finalize().into());
+    let sha256 = hash_of(&mut file).map_err(StoreError::io(path))?;
+    let bytes = file.metadata().map_err(StoreError::io(path))?.len();
     Ok((ManifestFile { path: DATABASE.to_owned(), bytes, sha256 }, Part::Large(file)))
 }
 

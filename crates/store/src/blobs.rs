@@ -46,7 +46,7 @@ impl Blobs {
     /// # Errors
     /// When the disk says no.
     pub fn resume(&self, expected: ContentHash) -> Result<PartialBlob, StoreError> {
-        let path = self.dir.join("incoming").join(expected.to_string());
+        let path = self.incoming(&expected);
         let mut file =
             OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(StoreError::io(&path))?;
         let mut digest = Sha256::new();
@@ -125,13 +125,31 @@ impl Blobs {
     /// # Errors
     /// When the disk says no.
     pub fn remove(&self, hash: &ContentHash) -> Result<(), StoreError> {
-        for path in [self.place(hash), self.dir.join("incoming").join(hash.to_string())] {
+        for path in [self.place(hash), self.incoming(hash)] {
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(StoreError::io(&path)(error)),
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Where what is on its way in is written.
+    pub(crate) fn incoming(&self, name: &ContentHash) -> PathBuf {
+        self.dir.join("incoming").join(name.to_string())
+    }
+
+    /// Makes a whole file durable and gives it its name.
+    pub(crate) fn put(&self, file: &File, from: &Path, name: &ContentHash) -> Result<PathBuf, StoreError> {
+        file.sync_all().map_err(StoreError::io(from))?;
+        let place = self.place(name);
+        let parent = self.dir.join(&name.to_string()[..2]);
+        fs::create_dir_all(&parent).map_err(StoreError::io(&parent))?;
+        fs::rename(from, &place).map_err(StoreError::io(&place))?;
+        for dir in [&parent, &self.dir] {
+            File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io(dir))?;
+        }
+        Ok(place)
     }
 
     fn place(&self, hash: &ContentHash) -> PathBuf {
@@ -181,15 +199,7 @@ impl PartialBlob {
             self.restart()?;
             return Err(StoreError::WrongContent { expected: self.expected, found });
         }
-        self.file.sync_all().map_err(StoreError::io(&self.path))?;
-        let place = self.blobs.place(&self.expected);
-        let parent = self.blobs.dir.join(&self.expected.to_string()[..2]);
-        fs::create_dir_all(&parent).map_err(StoreError::io(&parent))?;
-        fs::rename(&self.path, &place).map_err(StoreError::io(&place))?;
-        for dir in [&parent, &self.blobs.dir] {
-            File::open(dir).and_then(|dir| dir.sync_all()).map_err(StoreError::io(dir))?;
-        }
-        Ok(place)
+        self.blobs.put(&self.file, &self.path, &self.expected)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whether what the disk holds is what was written.
 
 use std::fs::File;
+use std::io;
+use std::path::Path;
 
 use base::ContentHash;
 use sha2::{Digest, Sha256};
@@ -8,36 +10,38 @@ use sqlx::Row;
 
 use crate::backup::{BackupProgress, Tell};
 use crate::blobs::hash_rest;
-use crate::{Store, StoreError};
+use crate::{Blobs, Store, StoreError};
 
 /// Findings of each kind that are told; more of one kind say nothing new.
 const FINDINGS_MAX: i64 = 20;
 
 impl Store {
-    /// Compares the database with its own structure, and each blob with its name. Gives what is wrong, in words.
+    /// Compares the database with its own structure, and each model's and each uploaded file with its name. Gives what is
+    /// wrong, in words.
     ///
     /// # Errors
     /// When the disk cannot be read at all.
     pub async fn check(&self, tell: Tell) -> Result<Vec<String>, StoreError> {
         tell(BackupProgress { phase: "database", bytes_done: 0, bytes_total: 0 });
-        let mut wrong = self.check_database().await?;
-        let blobs = self.blobs().clone();
+        let mut wrong = match self.check_database().await {
+            Err(altered @ StoreError::Altered) => vec![format!("the database: {altered}")],
+            found => found?,
+        };
+        let (blobs, files) = (self.blobs().clone(), self.files().clone());
         let work = move || -> Result<Vec<String>, StoreError> {
-            let hashes = blobs.list()?;
-            let sizes = hashes.iter().map(|hash| blobs.path(hash).and_then(|path| path.metadata().ok()));
-            let total = sizes.flatten().map(|metadata| metadata.len()).sum();
+            let (models, uploads) = (blobs.list()?, files.blobs().list()?);
+            let total = bytes(&blobs, &models) + bytes(files.blobs(), &uploads);
             let mut done = 0;
             let mut wrong = Vec::new();
-            for hash in hashes {
-                let Some(path) = blobs.path(&hash) else { continue };
-                let mut file = File::open(&path).map_err(StoreError::io(&path))?;
-                let mut digest = Sha256::new();
-                match hash_rest(&mut file, &mut digest) {
-                    Ok(bytes) => done += bytes,
-                    Err(error) => wrong.push(format!("the file `{hash}` cannot be read: {error}")),
-                }
-                if ContentHash::from_bytes(digest.finalize().into()) != hash {
-                    wrong.push(format!("the file `{hash}` has other bytes than its name says"));
+            let looks = models
+                .iter()
+                .filter_map(|hash| Some((hash, is_whole(&blobs.path(hash)?, hash))))
+                .chain(uploads.iter().map(|name| (name, files.is_whole(name))));
+            for (name, looked) in looks {
+                match looked {
+                    Ok((true, bytes)) => done += bytes,
+                    Ok((false, _)) => wrong.push(format!("the file `{name}` has other bytes than its name says")),
+                    Err(error) => wrong.push(format!("the file `{name}` cannot be read: {error}")),
                 }
                 tell(BackupProgress { phase: "files", bytes_done: done, bytes_total: total });
             }
@@ -66,6 +70,17 @@ impl Store {
         }
         Ok(wrong)
     }
+}
+
+/// Whether a model's file has the content that its name says; gives its bytes as well.
+fn is_whole(path: &Path, hash: &ContentHash) -> io::Result<(bool, u64)> {
+    let mut digest = Sha256::new();
+    let bytes = hash_rest(&mut File::open(path)?, &mut digest)?;
+    Ok((ContentHash::from_bytes(digest.finalize().into()) == *hash, bytes))
+}
+
+fn bytes(blobs: &Blobs, names: &[ContentHash]) -> u64 {
+    names.iter().filter_map(|name| Some(blobs.path(name)?.metadata().ok()?.len())).sum()
 }
 
 #[cfg(test)]

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use seal::Keys;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Row, Sqlite, Transaction};
 
 use crate::backup::SNAPSHOTS;
-use crate::{Blobs, DataLock, StoreError, restore, steps};
+use crate::manifest::{DATABASE, FILES};
+use crate::{Blobs, DataLock, Files, StoreError, encryption, restore, sealed, steps, turn};
 
 const READERS_MAX: u32 = 8;
 const WAIT_MAX: Duration = Duration::from_secs(10);
@@ -36,7 +38,8 @@ pub struct Store {
     writer: SqlitePool,
     readers: SqlitePool,
     blobs: Blobs,
-    files: Blobs,
+    files: Files,
+    keys: Option<Keys>,
 }
 
 impl Store {
@@ -46,13 +49,34 @@ impl Store {
     /// [`StoreError::Newer`] if a newer program wrote the folder in a way that this one cannot use, and
     /// [`StoreError::Unfinished`] if a restore into it was interrupted; nothing is changed then.
     pub async fn open(dir: &Path, lock: DataLock, schemas: &[Schema]) -> Result<Self, StoreError> {
+        Self::open_as(dir, lock, schemas, None).await
+    }
+
+    /// Opens the encrypted data folder `dir`, whose keys these are; a folder without a database becomes one.
+    ///
+    /// # Errors
+    /// As [`Store::open`]; [`StoreError::OtherKeys`] if they are another folder's. Nothing is changed then.
+    pub async fn open_encrypted(
+        dir: &Path,
+        lock: DataLock,
+        schemas: &[Schema],
+        keys: Keys,
+    ) -> Result<Self, StoreError> {
+        Self::open_as(dir, lock, schemas, Some(keys)).await
+    }
+
+    async fn open_as(dir: &Path, lock: DataLock, schemas: &[Schema], keys: Option<Keys>) -> Result<Self, StoreError> {
         if restore::is_unfinished(dir) {
             return Err(StoreError::Unfinished { dir: dir.to_owned() });
         }
         restore::clear_finished(dir);
+        turn::finish(dir)?;
+        if keys.is_none() && dir.join(seal::FILE).exists() {
+            return Err(StoreError::Encrypted { provider: encryption::provider(dir) });
+        }
         let _ = std::fs::remove_dir_all(dir.join(SNAPSHOTS));
-        let options = SqliteConnectOptions::new()
-            .filename(dir.join("dure.db"))
+        let database = dir.join(DATABASE);
+        let options = connect(&database, keys.as_ref())?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
@@ -71,8 +95,8 @@ impl Store {
             .connect_with(options.create_if_missing(false).read_only(true))
             .await?;
         let blobs = Blobs::open(&dir.join("blobs"))?;
-        let files = Blobs::open(&dir.join("files"))?;
-        Ok(Self { dir: dir.to_owned(), lock: std::sync::Mutex::new(lock), writer, readers, blobs, files })
+        let files = Files::open(&dir.join(FILES), keys.clone())?;
+        Ok(Self { dir: dir.to_owned(), lock: std::sync::Mutex::new(lock), writer, readers, blobs, files, keys })
     }
 
     /// The connections that read. Each sees the last commit.
@@ -113,8 +137,13 @@ impl Store {
 
     /// Files that were uploaded, by content. They lie apart from the models, so that whoever removes the last name of one
     /// can never take the other.
-    pub fn files(&self) -> &Blobs {
+    pub fn files(&self) -> &Files {
         &self.files
+    }
+
+    /// The keys of the folder, if it is encrypted.
+    pub fn keys(&self) -> Option<&Keys> {
+        self.keys.as_ref()
     }
 
     /// The blobs, by content.
@@ -140,6 +169,24 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// How a database is opened: encrypted where there are keys, and never as what it is not.
+pub(crate) fn connect(database: &Path, keys: Option<&Keys>) -> Result<SqliteConnectOptions, StoreError> {
+    let plain = sealed::is_plain(database).map_err(StoreError::io(database))?;
+    let options = SqliteConnectOptions::new().filename(database);
+    let Some(keys) = keys else {
+        let there = database.metadata().is_ok_and(|database| database.len() > 0);
+        return if plain || !there { Ok(options) } else { Err(StoreError::KeyGone) };
+    };
+    if plain {
+        return Err(StoreError::NotEncrypted);
+    }
+    if !sealed::fits(database, &keys.database).map_err(StoreError::io(database))? {
+        return Err(StoreError::OtherKeys);
+    }
+    // What SQLite sorts or sets aside for a while stays in memory.
+    Ok(options.vfs(sealed::register(keys.database.clone())?).pragma("temp_store", "memory"))
 }
 
 async fn check_version(pool: &SqlitePool) -> Result<(), StoreError> {

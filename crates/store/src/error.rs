@@ -7,6 +7,8 @@ use base::ContentHash;
 
 const SQLITE_BUSY: u32 = 5;
 const SQLITE_FULL: u32 = 13;
+/// What the encrypted file system says of a page that does not open.
+const SQLITE_IOERR_DATA: u32 = 10 | 32 << 8;
 
 /// Why the disk did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +56,40 @@ pub enum StoreError {
         /// What arrived.
         found: ContentHash,
     },
+    /// The folder is encrypted, and no provider of its key is named.
+    #[error(
+        "the data folder is encrypted, and the settings name no key provider (it was `{provider}`): see `[encryption]`"
+    )]
+    Encrypted {
+        /// The kind of provider that wrapped its key.
+        provider: String,
+    },
+    /// A provider is named, and the folder is not encrypted.
+    #[error(
+        "the settings ask for encryption, and the data folder is not encrypted: `dure encryption on` encrypts it, with \
+         the server stopped"
+    )]
+    NotEncrypted,
+    /// Encryption is to be turned on, and it is.
+    #[error("the data folder is encrypted already")]
+    AlreadyEncrypted,
+    /// Encryption is to be changed or turned off, and there is none.
+    #[error("the data folder is not encrypted")]
+    AlreadyPlain,
+    /// The database is no plain one, and what wraps its key is not there.
+    #[error(
+        "the database `dure.db` is encrypted or damaged, and `encryption.json`, which wraps its key, is not there; put it back"
+    )]
+    KeyGone,
+    /// The data was encrypted under another key than the folder's `encryption.json` leads to.
+    #[error("the data folder was encrypted under another key than its `encryption.json` holds; nothing was changed")]
+    OtherKeys,
+    /// A page of the encrypted database does not open.
+    #[error("the encrypted database has a page that was damaged or altered; restore a backup")]
+    Altered,
+    /// The key of the folder is not to be had.
+    #[error(transparent)]
+    Encryption(#[from] seal::EncryptionError),
     /// SQLite is too old to be trusted with this.
     #[error("SQLite {found} is older than 3.51.3, whose predecessors can corrupt a database in WAL mode")]
     OldDatabase {
@@ -101,6 +137,9 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         // Extended codes carry the primary one in their low byte.
         let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+        if code == Some(SQLITE_IOERR_DATA) {
+            return StoreError::Altered;
+        }
         match code.map(|code| code & 0xff) {
             Some(SQLITE_FULL) => StoreError::Full,
             Some(SQLITE_BUSY) => StoreError::Busy,

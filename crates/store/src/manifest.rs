@@ -17,7 +17,7 @@ pub(crate) const MANIFEST_BYTES_MAX: u64 = 16 << 20;
 /// The database's name.
 pub(crate) const DATABASE: &str = "dure.db";
 /// Files of the data folder that go along where they are there, each small.
-pub(crate) const SMALL_FILES: &[&str] = &["operator.key", "settings.toml", "models.toml"];
+pub(crate) const SMALL_FILES: &[&str] = &["operator.key", "settings.toml", "models.toml", seal::FILE];
 /// The folder of the institution's policies, whose files go along, too: without them others would count.
 pub(crate) const POLICY: &str = "policy";
 /// Files that it may have.
@@ -71,8 +71,9 @@ impl Manifest {
         }
         let manifest: Self = serde_json::from_slice(json).map_err(no_manifest)?;
         let mut seen = std::collections::HashSet::new();
+        let encrypted = manifest.is_encrypted();
         for file in &manifest.files {
-            if !file.is_plausible() || !seen.insert(file.path.as_str()) {
+            if !file.is_plausible(encrypted) || !seen.insert(file.path.as_str()) {
                 let path: String = file.path.chars().take(100).collect();
                 return Err(BackupError::Damaged(format!("no backup has `{}` in this place", path.escape_debug())));
             }
@@ -83,6 +84,11 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Whether it is of an encrypted folder. Uploaded files then lie under names that are no hashes of what is there.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.files.iter().any(|file| file.path == seal::FILE)
+    }
+
     /// Bytes of all files; `None` if no disk could have so many.
     pub(crate) fn bytes(&self) -> Option<u64> {
         self.files.iter().try_fold(0_u64, |sum, file| sum.checked_add(file.bytes))
@@ -90,14 +96,15 @@ impl Manifest {
 }
 
 impl ManifestFile {
-    fn is_plausible(&self) -> bool {
+    fn is_plausible(&self, encrypted: bool) -> bool {
         if self.path == DATABASE {
             return true;
         }
         if SMALL_FILES.contains(&self.path.as_str()) || is_policy_file(&self.path) {
             return self.bytes <= SMALL_BYTES_MAX;
         }
-        self.path == blob_path(&self.sha256) || self.path == file_path(&self.sha256)
+        let named = self.path.rsplit('/').next().and_then(|name| name.parse().ok()).filter(|_| encrypted);
+        self.path == blob_path(&self.sha256) || self.path == file_path(&named.unwrap_or(self.sha256))
     }
 }
 
@@ -168,6 +175,13 @@ mod tests {
         }
         assert!(read(json!([file("dure.db", 1), file("dure.db", 1)])).is_err(), "twice");
         assert!(read(json!([file("operator.key", 64)])).is_err(), "no database");
+        let other = file_path(&ContentHash::of("something else"));
+        assert!(read(json!([file("dure.db", 1), file(&other, 7)])).is_err(), "a name that is not its hash");
+        let encrypted = file("encryption.json", 100);
+        assert!(read(json!([file("dure.db", 1), encrypted, file(&other, 7)])).is_ok());
+        for path in ["files/../dure.db", "files/00/nothing", &blob_path(&ContentHash::of("something else"))] {
+            assert!(read(json!([file("dure.db", 1), encrypted, file(path, 7)])).is_err(), "{path}");
+        }
         assert!(read(json!([file("dure.db", 1), file("settings.toml", u64::MAX)])).is_err(), "huge settings");
     }
 

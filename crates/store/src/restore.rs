@@ -9,11 +9,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base::ContentHash;
+use seal::{Encryption, KeyProvider};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::sqlite::SqlitePoolOptions;
 
 use crate::backup::{BackupProgress, Tell, sync_parent};
+use crate::database::connect;
 use crate::manifest::{DATABASE, FILES, MANIFEST, MANIFEST_BYTES_MAX, POLICY, SMALL_FILES};
 use crate::steps;
 use crate::{BackupError, DataLock, Manifest, ManifestFile, Schema, StoreError};
@@ -44,11 +46,18 @@ pub struct RestoreReport {
     pub models: bool,
 }
 
-/// Restores the backup `archive` into the empty folder `dir`, for a program that knows `schemas`.
+/// Restores the backup `archive` into the empty folder `dir`, for a program that knows `schemas`. One of an encrypted
+/// folder needs the `provider` that wrapped its key.
 ///
 /// # Errors
 /// [`BackupError`]; then the folder is as empty as it was, but for what the next try clears away.
-pub async fn restore(archive: &Path, dir: &Path, schemas: &[Schema], tell: Tell) -> Result<RestoreReport, BackupError> {
+pub async fn restore(
+    archive: &Path,
+    dir: &Path,
+    schemas: &[Schema],
+    provider: Option<&dyn KeyProvider>,
+    tell: Tell,
+) -> Result<RestoreReport, BackupError> {
     refuse_unless_empty(dir)?;
     let lock = DataLock::take(dir)?;
     // Somebody may have been quicker.
@@ -67,7 +76,7 @@ pub async fn restore(archive: &Path, dir: &Path, schemas: &[Schema], tell: Tell)
             return Err(error);
         }
     };
-    if let Err(error) = check_database(&unpacked.join(DATABASE), schemas).await {
+    if let Err(error) = check_database(&unpacked, schemas, provider).await {
         clear(dir)?;
         return Err(error);
     }
@@ -204,9 +213,14 @@ fn read_manifest<R: Read>(entry: Option<io::Result<tar::Entry<'_, R>>>) -> Resul
     Manifest::read(&json)
 }
 
-fn refuse_without_room(dir: &Path, bytes: u64) -> Result<(), BackupError> {
+/// Bytes that the disk of a folder has free.
+pub(crate) fn room(dir: &Path) -> Result<u64, StoreError> {
     let disk = rustix::fs::statvfs(dir).map_err(|error| StoreError::io(dir)(error.into()))?;
-    let room = disk.f_bavail.saturating_mul(disk.f_frsize);
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+fn refuse_without_room(dir: &Path, bytes: u64) -> Result<(), BackupError> {
+    let room = room(dir)?;
     if bytes > room { Err(BackupError::NoRoom { bytes, room }) } else { Ok(()) }
 }
 
@@ -248,8 +262,18 @@ fn make_dir(path: &Path) -> Result<(), StoreError> {
 }
 
 /// Whether the database is whole, and one that this program can use.
-async fn check_database(path: &Path, schemas: &[Schema]) -> Result<(), BackupError> {
-    let options = SqliteConnectOptions::new().filename(path).read_only(true);
+async fn check_database(
+    unpacked: &Path,
+    schemas: &[Schema],
+    provider: Option<&dyn KeyProvider>,
+) -> Result<(), BackupError> {
+    let encryption = Encryption::read(unpacked).map_err(StoreError::from)?;
+    let keys = match (encryption, provider) {
+        (None, _) => None,
+        (Some(encryption), None) => return Err(StoreError::Encrypted { provider: encryption.key.provider }.into()),
+        (Some(encryption), Some(provider)) => Some(encryption.unlock(provider).map_err(StoreError::from)?.keys()),
+    };
+    let options = connect(&unpacked.join(DATABASE), keys.as_ref())?.read_only(true);
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
     let found: Result<Vec<String>, sqlx::Error> = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_all(&pool).await;
     let checked = match found {

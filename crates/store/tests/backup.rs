@@ -70,7 +70,7 @@ impl House {
     }
 
     async fn restore(&self, name: &str, into: &str) -> Result<RestoreReport, BackupError> {
-        store::restore(&self.place(name), &self.place(into), NOTES, silent()).await
+        store::restore(&self.place(name), &self.place(into), NOTES, None, silent()).await
     }
 }
 
@@ -220,7 +220,8 @@ async fn a_backup_of_a_program_that_is_too_new_is_refused_before_anything_is_the
     let house = House::new().await;
     house.backup("b.tar.zst", false).await.unwrap();
     let older: &[Schema] = &[Schema { owner: "notes", steps: &[] }];
-    let error = store::restore(&house.place("b.tar.zst"), &house.place("new"), older, silent()).await.unwrap_err();
+    let error =
+        store::restore(&house.place("b.tar.zst"), &house.place("new"), older, None, silent()).await.unwrap_err();
     assert!(matches!(error, BackupError::Store(StoreError::Newer { found: 1, known: 0, .. })), "{error}");
     assert_eq!(listing(&house.place("new")), ["dure.lock"]);
 }

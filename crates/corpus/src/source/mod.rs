@@ -194,7 +194,7 @@ impl Look<'_> {
             let prefix = if named { String::new() } else { format!("{path}/") };
             return self.archive(
                 kind,
-                folder::open_beneath(&beneath).and_then(Section::whole),
+                folder::open_beneath(&beneath).and_then(Section::of_file),
                 &prefix,
                 &path,
                 &source,

@@ -2,27 +2,33 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+
+use seal::ReadAt;
 
 /// Bytes `start..start + length` of a file. Several sections of one file do not disturb each other.
 #[derive(Debug)]
 pub(crate) struct Section {
-    file: Arc<File>,
+    file: Arc<dyn ReadAt>,
     start: u64,
     length: u64,
     at: u64,
 }
 
 impl Section {
-    pub fn new(file: Arc<File>, start: u64, length: u64) -> Self {
+    pub fn new(file: Arc<dyn ReadAt>, start: u64, length: u64) -> Self {
         Self { file, start, length, at: 0 }
     }
 
     /// All of a file, as long as it is now.
-    pub fn whole(file: File) -> io::Result<Self> {
-        let length = file.metadata()?.len();
-        Ok(Self::new(Arc::new(file), 0, length))
+    pub fn whole(file: Arc<dyn ReadAt>) -> io::Result<Self> {
+        let length = file.length()?;
+        Ok(Self::new(file, 0, length))
+    }
+
+    /// All of a plain file.
+    pub fn of_file(file: File) -> io::Result<Self> {
+        Self::whole(Arc::new(file))
     }
 
     pub fn length(&self) -> u64 {

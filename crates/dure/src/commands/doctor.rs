@@ -50,6 +50,16 @@ fn checks(settings: &Settings, models: &Value, index: &Value, corpora: &Value, k
             })
     };
     let mut checks = Vec::new();
+    let encryption = seal::Encryption::read(&settings.data).ok().flatten();
+    checks.push((
+        true,
+        match &encryption {
+            Some(encryption) => {
+                format!("the data folder is encrypted, its key wrapped by `{}`", encryption.key.provider)
+            }
+            None => "the data folder is not encrypted".to_owned(),
+        },
+    ));
     for (what, name) in [("chat", &settings.models.chat), ("embedding", &settings.models.embedding)] {
         let good = installed(name);
         let rest = if good { "is installed".to_owned() } else { format!("is missing: dure model pull {name}") };

@@ -55,7 +55,8 @@ pub async fn restore(settings: &Settings, file: &Path, json: bool) -> anyhow::Re
             progress.tell(now.phase, now.bytes_done, now.bytes_total);
         }
     };
-    let restored = store::restore(file, &settings.data, SCHEMAS, Arc::new(tell)).await;
+    let provider = crate::encryption::provider(settings)?;
+    let restored = store::restore(file, &settings.data, SCHEMAS, provider.as_deref(), Arc::new(tell)).await;
     if let Some(progress) = progress.lock().unwrap_or_else(PoisonError::into_inner).take() {
         progress.end();
     }

@@ -4,6 +4,7 @@ mod answer;
 mod approvals;
 mod corpora;
 mod doctor;
+pub mod encryption;
 pub mod keeping;
 mod ledger;
 pub mod log;
@@ -55,6 +56,7 @@ pub async fn run(cli: &Cli, settings: &Settings) -> anyhow::Result<ExitCode> {
         Command::Backup(backup) => keeping::backup(&context, backup).await,
         Command::Check => keeping::check(&context).await.map(|good| well = good),
         Command::Up(_)
+        | Command::Encryption(_)
         | Command::Restore { .. }
         | Command::Policy(_)
         | Command::Mask(_)

@@ -13,7 +13,6 @@ use axum::response::Response;
 use base::Principal;
 use corpus::{NewFile, StoredFile};
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
 
 use super::list::{List, Page};
 use crate::caller::Caller;
@@ -174,17 +173,25 @@ pub(crate) async fn content(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     let stored = visible(&app, &principal, &id).await?;
-    let path = app.files.path(&stored).ok_or(ApiError::NotFound("file"))?;
-    let file = tokio::fs::File::open(path).await.map_err(|error| ApiError::internal(&error))?;
-    let pieces = futures::stream::unfold(file, async |mut file| {
-        let mut piece = vec![0; PIECE_BYTES];
-        match file.read(&mut piece).await {
-            Ok(0) => None,
-            Ok(count) => {
-                piece.truncate(count);
-                Some((Ok(Bytes::from(piece)), file))
+    let content = app.files.read(&stored).await?.ok_or(ApiError::NotFound("file"))?;
+    let pieces = futures::stream::unfold(0, move |offset| {
+        let content = Arc::clone(&content);
+        async move {
+            let read = move || {
+                let mut piece = vec![0; PIECE_BYTES];
+                content.read_at(&mut piece, offset).map(|count| {
+                    piece.truncate(count);
+                    piece
+                })
+            };
+            match tokio::task::spawn_blocking(read).await.unwrap_or_else(|error| Err(std::io::Error::other(error))) {
+                Ok(piece) if piece.is_empty() => None,
+                Ok(piece) => {
+                    let next = offset + piece.len() as u64;
+                    Some((Ok(Bytes::from(piece)), next))
+                }
+                Err(error) => Some((Err(error), offset)),
             }
-            Err(error) => Some((Err(error), file)),
         }
     });
     let mut response = Response::new(Body::from_stream(pieces));

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use seal::Sealer;
 use serde::{Deserialize, Serialize};
-use tantivy::directory::MmapDirectory;
+use tantivy::directory::{Directory, MmapDirectory};
 use tantivy::index::SegmentId;
 use tantivy::indexer::IndexWriterOptions;
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
@@ -19,6 +20,7 @@ use tantivy::tokenizer::TextAnalyzer;
 use tantivy::{Index, IndexReader, IndexWriter, InvertedIndexReader, ReloadPolicy, TantivyDocument, Term};
 
 use super::score::Norms;
+use super::sealed::SealedDirectory;
 use super::tokenizer::WordTokenizer;
 
 /// Raised when the analyzer or the fields change: an index of another format is built again.
@@ -71,9 +73,25 @@ pub(crate) struct Entry {
 
 /// An open word index.
 pub(crate) struct Words {
-    dir: PathBuf,
+    folder: Folder,
     open: Mutex<Open>,
     view: RwLock<Arc<View>>,
+}
+
+/// Where the index lies, and how.
+struct Folder {
+    dir: PathBuf,
+    sealer: Option<Sealer>,
+}
+
+impl Folder {
+    fn open(&self) -> Result<Box<dyn Directory>, IndexError> {
+        let files = MmapDirectory::open(&self.dir).map_err(tantivy::TantivyError::from)?;
+        Ok(match &self.sealer {
+            Some(sealer) => Box::new(SealedDirectory::new(files, sealer.clone())),
+            None => Box::new(files),
+        })
+    }
 }
 
 struct Open {
@@ -124,16 +142,24 @@ struct Payload {
 }
 
 impl Words {
-    /// Opens the index in `dir`, or begins a new one if there is none that fits a log that ends before `end`.
-    pub fn open(dir: &Path, end: u32, threads: usize, memory_bytes: usize) -> Result<Self, IndexError> {
-        let mut tried = Open::existing(dir, end, threads, memory_bytes);
+    /// Opens the index in `dir`, or begins a new one if there is none that fits a log that ends before `end`. With a
+    /// `sealer` its files are encrypted.
+    pub fn open(
+        dir: &Path,
+        sealer: Option<Sealer>,
+        end: u32,
+        threads: usize,
+        memory_bytes: usize,
+    ) -> Result<Self, IndexError> {
+        let folder = Folder { dir: dir.to_owned(), sealer };
+        let mut tried = Open::existing(&folder, end, threads, memory_bytes);
         // Work of a search that was just dropped may still be ending on another thread.
         for _ in 0..IN_USE_TRIES_MAX {
             if !matches!(tried, Err(IndexError::InUse)) {
                 break;
             }
             std::thread::sleep(IN_USE_WAIT);
-            tried = Open::existing(dir, end, threads, memory_bytes);
+            tried = Open::existing(&folder, end, threads, memory_bytes);
         }
         let open = match tried {
             Ok(open) => open,
@@ -142,11 +168,11 @@ impl Words {
                 if dir.join("meta.json").exists() {
                     tracing::warn!(reason = %error, "the word index is built again");
                 }
-                Open::new(dir, threads, memory_bytes)?
+                Open::new(&folder, threads, memory_bytes)?
             }
         };
         let view = open.view(&View::default())?;
-        Ok(Self { dir: dir.to_owned(), open: Mutex::new(open), view: RwLock::new(Arc::new(view)) })
+        Ok(Self { folder, open: Mutex::new(open), view: RwLock::new(Arc::new(view)) })
     }
 
     /// The passage that is to be indexed next.
@@ -229,7 +255,7 @@ impl Words {
         let mut open = self.lock();
         // The old writer holds the folder's lock and its threads write there, so it goes first.
         open.writer = None;
-        *open = Open::new(&self.dir, threads, memory_bytes)?;
+        *open = Open::new(&self.folder, threads, memory_bytes)?;
         self.publish(&open)
     }
 
@@ -261,8 +287,8 @@ impl Words {
 }
 
 impl Open {
-    fn existing(dir: &Path, end: u32, threads: usize, memory_bytes: usize) -> Result<Self, IndexError> {
-        let index = Index::open_in_dir(dir)?;
+    fn existing(folder: &Folder, end: u32, threads: usize, memory_bytes: usize) -> Result<Self, IndexError> {
+        let index = Index::open(folder.open()?)?;
         let payload: Option<Payload> =
             index.load_metas()?.payload.and_then(|payload| serde_json::from_str(&payload).ok());
         let next = match payload {
@@ -279,14 +305,13 @@ impl Open {
         Self::start(index, next, threads, memory_bytes)
     }
 
-    fn new(dir: &Path, threads: usize, memory_bytes: usize) -> Result<Self, IndexError> {
+    fn new(folder: &Folder, threads: usize, memory_bytes: usize) -> Result<Self, IndexError> {
         let failed = |error: std::io::Error| IndexError::Unusable(error.to_string());
-        match fs::remove_dir_all(dir) {
+        match fs::remove_dir_all(&folder.dir) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
-            _ => fs::create_dir_all(dir).map_err(failed)?,
+            _ => fs::create_dir_all(&folder.dir).map_err(failed)?,
         }
-        let directory = MmapDirectory::open(dir).map_err(tantivy::TantivyError::from)?;
-        let index = Index::open_or_create(directory, schema().0)?;
+        let index = Index::open_or_create(folder.open()?, schema().0)?;
         let mut open = Self::start(index, 1, threads, memory_bytes)?;
         open.commit(1)?;
         Ok(open)

@@ -3,6 +3,7 @@
 mod analyzer;
 mod index;
 mod score;
+mod sealed;
 mod tokenizer;
 
 pub(crate) use index::{Entry, HASH_BYTES, IndexError, TextHash, View, Words};

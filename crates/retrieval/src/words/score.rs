@@ -234,7 +234,7 @@ mod tests {
     }
 
     fn index(dir: &std::path::Path, commits: impl IntoIterator<Item = Range<u32>>) -> Words {
-        let words = Words::open(dir, 1_000, 2, 64 << 20).unwrap();
+        let words = Words::open(dir, None, 1_000, 2, 64 << 20).unwrap();
         for range in commits {
             words.add(range.clone().map(entry).collect()).unwrap();
             words.commit(range.end).unwrap();
@@ -303,7 +303,7 @@ mod tests {
         let words = index(dir.path(), Some(1..4));
         words.add((4..7).map(entry).collect()).unwrap();
         drop(words);
-        let words = Words::open(dir.path(), 1_000, 2, 64 << 20).unwrap();
+        let words = Words::open(dir.path(), None, 1_000, 2, 64 << 20).unwrap();
         assert_eq!(words.next(), 4);
         words.add((4..7).map(entry).collect()).unwrap();
         words.commit(7).unwrap();
@@ -314,7 +314,7 @@ mod tests {
     fn an_index_that_cannot_be_right_is_begun_anew() {
         let dir = tempfile::tempdir().unwrap();
         drop(index(dir.path(), Some(1..7)));
-        assert_eq!(Words::open(dir.path(), 3, 2, 64 << 20).unwrap().next(), 1, "ahead of the log");
+        assert_eq!(Words::open(dir.path(), None, 3, 2, 64 << 20).unwrap().next(), 1, "ahead of the log");
 
         drop(index(dir.path(), Some(1..7)));
         let postings = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
@@ -326,17 +326,17 @@ mod tests {
             std::fs::remove_file(&path).unwrap();
             std::fs::write(&path, bytes).unwrap();
         }
-        assert_eq!(Words::open(dir.path(), 1_000, 2, 64 << 20).unwrap().next(), 1, "a damaged file");
+        assert_eq!(Words::open(dir.path(), None, 1_000, 2, 64 << 20).unwrap().next(), 1, "a damaged file");
 
         drop(index(dir.path(), Some(1..7)));
         std::fs::write(dir.path().join("meta.json"), b"{").unwrap();
-        assert_eq!(Words::open(dir.path(), 1_000, 2, 64 << 20).unwrap().next(), 1, "damaged metadata");
+        assert_eq!(Words::open(dir.path(), None, 1_000, 2, 64 << 20).unwrap().next(), 1, "damaged metadata");
     }
 
     #[test]
     fn a_forgotten_revision_leaves_the_files() {
         let dir = tempfile::tempdir().unwrap();
-        let words = Words::open(dir.path(), 1_000, 1, 64 << 20).unwrap();
+        let words = Words::open(dir.path(), None, 1_000, 1, 64 << 20).unwrap();
         let secret = Entry { revision: 2, text: "geheimnis".into(), ..entry(2) };
         words.add(vec![entry(1), secret, entry(3)]).unwrap();
         words.commit(4).unwrap();
