@@ -1,6 +1,6 @@
 """What encryption at rest costs: the same work on a plain folder and on an encrypted one, by turns.
 
-    DURE_BIN=…/dure python bench/rest/measure.py bench/rest/results/NAME.json
+Run: `DURE_BIN=…/release/dure python3 bench/rest/measure.py bench/rest/results/NAME.json`
 """
 
 import json
