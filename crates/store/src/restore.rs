@@ -273,7 +273,10 @@ async fn check_database(
         (Some(encryption), None) => return Err(StoreError::Encrypted { provider: encryption.key.provider }.into()),
         (Some(encryption), Some(provider)) => Some(encryption.unlock(provider).map_err(StoreError::from)?.keys()),
     };
-    let options = connect(&unpacked.join(DATABASE), keys.as_ref())?.read_only(true);
+    let options = match connect(&unpacked.join(DATABASE), keys.as_ref()) {
+        Err(StoreError::KeyGone) => return Err(BackupError::Damaged("its database is none".to_owned())),
+        options => options?.read_only(true),
+    };
     let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
     let found: Result<Vec<String>, sqlx::Error> = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_all(&pool).await;
     let checked = match found {
