@@ -304,7 +304,11 @@ mod tests {
             ("및/또는", None),
             ("README.md", None),
             ("main.rs:12", None),
-            ("a.b.py", None),
+            ("b.py", None),
+            ("os.path.join", None),
+            // Three names may carry something, whatever they end with.
+            ("a.b.py", Some(0)),
+            ("secret.evil.website", Some(0)),
             ("3.14", None),
             ("192.168.0.1/24", None),
             ("e.g.", None),
