@@ -3,22 +3,21 @@ obeys a record; and the doors by which it is asked."""
 
 import json
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import pytest
 from house import Response, Server
 from test_receipts import of
 
 QUESTION = "동파 계량기 교체비는 얼마인가요?"
 
 
-class Obedient(ThreadingHTTPServer):
-    """A model that says what it is told to by a test."""
+class Upstream(ThreadingHTTPServer):
+    """A server of a test's own, on a thread of its own."""
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.answer = ""
-        self.calls: list[dict] = []
-        self.prompts: list[str] = []
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -26,39 +25,72 @@ class Obedient(ThreadingHTTPServer):
         return "{}:{}".format(*self.server_address)
 
 
-class Handler(BaseHTTPRequestHandler):
+class Streams(BaseHTTPRequestHandler):
+    """Answers in server-sent events, chunk by chunk."""
+
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_) -> None:
         pass
 
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.prompts.append(json.dumps(asked, ensure_ascii=False))
+    def asked(self) -> str:
+        return self.rfile.read(int(self.headers["Content-Length"])).decode()
+
+    def begin(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        chats = "messages" in asked
-        for letter in self.server.answer:
-            self.event({"delta": {"content": letter}} if chats else {"text": letter}, chats)
-        for at, called in enumerate(self.server.calls):
-            self.event({"delta": {"tool_calls": [{"index": at, **called}]}}, chats)
-        finish = "tool_calls" if self.server.calls else "stop"
-        self.event({"delta": {}, "finish_reason": finish} if chats else {"text": "", "finish_reason": finish}, chats)
-        self.chunk(b'data: {"id":"c","object":"x","created":1,"model":"m","choices":[],'
-                   b'"usage":{"prompt_tokens":5,"completion_tokens":5,"total_tokens":10}}\n\n')
+
+    def event(self, value: dict, kind: str = "chat.completion.chunk") -> None:
+        base = {"id": "c", "object": kind, "created": 1, "model": "m"}
+        self.chunk(b"data: " + json.dumps({**base, **value}, ensure_ascii=False).encode() + b"\n\n")
+
+    def end(self) -> None:
+        self.event({"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}})
         self.chunk(b"data: [DONE]\n\n")
         self.chunk(b"")
-
-    def event(self, choice: dict, chats: bool) -> None:
-        kind = "chat.completion.chunk" if chats else "text_completion"
-        value = {"id": "c", "object": kind, "created": 1, "model": "m", "choices": [{"index": 0, "finish_reason": None, **choice}]}
-        self.chunk(b"data: " + json.dumps(value, ensure_ascii=False).encode() + b"\n\n")
 
     def chunk(self, data: bytes) -> None:
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
         self.wfile.flush()
+
+
+class Obedient(Upstream):
+    """A model that says what it is told to by a test."""
+
+    def __init__(self) -> None:
+        self.answer = ""
+        self.calls: list[dict] = []
+        self.prompts: list[str] = []
+        super().__init__(Handler)
+
+
+class Handler(Streams):
+    def do_POST(self) -> None:
+        asked = json.loads(self.asked())
+        self.server.prompts.append(json.dumps(asked, ensure_ascii=False))
+        self.begin()
+        chats = "messages" in asked
+        for letter in self.server.answer:
+            self.choice({"delta": {"content": letter}} if chats else {"text": letter}, chats)
+        for at, called in enumerate(self.server.calls):
+            self.choice({"delta": {"tool_calls": [{"index": at, **called}]}}, chats)
+        finish = "tool_calls" if self.server.calls else "stop"
+        self.choice({"delta": {}, "finish_reason": finish} if chats else {"text": "", "finish_reason": finish}, chats)
+        self.end()
+
+    def choice(self, choice: dict, chats: bool) -> None:
+        kind = "chat.completion.chunk" if chats else "text_completion"
+        self.event({"choices": [{"index": 0, "finish_reason": None, **choice}]}, kind)
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[Obedient]:
+    it = Obedient()
+    yield it
+    it.shutdown()
+    it.server_close()
 
 
 def post(server: Server, key: str, path: str, body: dict) -> Response:

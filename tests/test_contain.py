@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from house import REPOSITORY, House, Server, eventually
-from obedient import PLAIN, QUESTION, ROUTED, Obedient, chat, events, post
+from obedient import PLAIN, QUESTION, ROUTED, Obedient, chat, events, model, post  # noqa: F401
 from test_mcp import call
 from test_receipts import of, receipt
 from test_upstream import configured, table
@@ -44,14 +44,6 @@ HOSTILE = {
     "idn": (f"https://정부.한국/?q={SECRET}", "https?:"),
     "split code": (f"`a\n![x]({OUT})`", r"\]\("),
 }
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[Obedient]:
-    it = Obedient()
-    yield it
-    it.shutdown()
-    it.server_close()
 
 
 def furnished(house: House, model: Obedient, *more: str) -> str:

@@ -1,18 +1,17 @@
 """Nothing leaves unseen: what goes to a model abroad is masked, what may not go does not, and what came back is whole again.
 
-The upstream is a few lines of this file: it keeps every byte that reaches it, and says again what it was told, in pieces.
+The upstream keeps every byte that reaches it, and says again what it was told, in pieces.
 """
 
 import json
 import os
 import random
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
 from house import House, Server, eventually
+from obedient import Streams, Upstream
 from test_receipts import listed, of, receipt
 from test_upstream import configured, table
 
@@ -30,36 +29,22 @@ PERSONAL = [
 ]
 
 
-class Abroad(ThreadingHTTPServer):
+class Abroad(Upstream):
     """Keeps what it is sent, and says it again."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
         self.seen: list[str] = []
-        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
-        self.thread.start()
-
-    @property
-    def address(self) -> str:
-        return "{}:{}".format(*self.server_address)
+        super().__init__(Handler)
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_) -> None:
-        pass
-
+class Handler(Streams):
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        body = self.asked()
         self.server.seen.append(str(self.headers) + body)
         asked = json.loads(body)
         said = asked["messages"][-1]["content"]
         tools = asked.get("tools")
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
+        self.begin()
         pieces = [said[at : at + 3] for at in range(0, len(said), 3)]
         if tools:
             head = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "write", "arguments": ""}}
@@ -73,18 +58,7 @@ class Handler(BaseHTTPRequestHandler):
             self.event({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         finish = "tool_calls" if tools else "stop"
         self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
-        usage = {"prompt_tokens": 5, "completion_tokens": 5, "total_tokens": 10}
-        self.event({"choices": [], "usage": usage})
-        self.chunk(b"data: [DONE]\n\n")
-        self.chunk(b"")
-
-    def event(self, value: dict) -> None:
-        base = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-        self.chunk(b"data: " + json.dumps({**base, **value}, ensure_ascii=False).encode() + b"\n\n")
-
-    def chunk(self, data: bytes) -> None:
-        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-        self.wfile.flush()
+        self.end()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from house import REPOSITORY, House, Server
-from obedient import PLAIN, QUESTION, ROUTED, Obedient, events, post
+from obedient import PLAIN, QUESTION, ROUTED, Obedient, events, model, post  # noqa: F401
 from test_receipts import of, receipt
 from test_upstream import configured, table
 
@@ -38,14 +38,6 @@ def with_policies(house: House, **changes: str) -> None:
             if file.name.endswith(f"-{action}.cedar"):
                 text = text.replace('@contain("records")', f'@contain("records")\n{annotation}')
         (folder / file.name).write_text(text, encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def model() -> Iterator[Obedient]:
-    it = Obedient()
-    yield it
-    it.shutdown()
-    it.server_close()
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +181,10 @@ def test_a_house_without_the_policy_hides_nothing(tmp_path, model: Obedient) -> 
         text, name = PLAIN["chat"](server, key, "obedient", True)
         assert text == SAID
         assert "masked_answer" not in receipt(server, key, name)
+        # Where nothing is hidden, this engine does tell its tokens.
+        messages = [{"role": "user", "content": QUESTION}]
+        told = post(server, key, "/v1/chat/completions", {"model": "fake", "messages": messages, "logprobs": True})
+        assert told.json()["choices"][0]["logprobs"]["content"], told.body
 
 
 # --- packs and names -----------------------------------------------------------------------------------------------------

@@ -98,3 +98,20 @@ fn what_is_no_pack_at_all_is_refused() {
     assert!(load(&"a".repeat(2 << 20), None).unwrap_err().contains("larger than 1 MiB"));
     assert!(load(&GOOD.replace("window", ""), None).is_err(), "the word list is missing");
 }
+
+#[test]
+fn a_house_has_the_programs_packs_and_its_own() {
+    let house = tempfile::TempDir::new().unwrap();
+    let names = || Packs::of_house(house.path()).map(|packs| packs.names().map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(names().unwrap(), ["kr", "general"]);
+    std::fs::write(house.path().join("README.md"), "notes").unwrap();
+    std::fs::create_dir(house.path().join("forms")).unwrap();
+    std::fs::create_dir(house.path().join("jp")).unwrap();
+    std::fs::write(house.path().join("jp/pack.toml"), GOOD).unwrap();
+    assert!(names().is_err(), "its word list is missing");
+    std::fs::write(house.path().join("jp/city.txt"), "東京 大阪").unwrap();
+    assert_eq!(names().unwrap(), ["kr", "general", "jp"]);
+    // What cannot be looked at is not taken for nothing.
+    assert!(Packs::of_house(&house.path().join("README.md")).is_err());
+    assert_eq!(Packs::of_house(&house.path().join("nowhere")).unwrap().names().count(), 2);
+}

@@ -200,12 +200,21 @@ impl Packs {
     /// # Errors
     /// [`PackError`]: what is wrong in one of them; then none is taken.
     pub fn of_house(dir: &Path) -> Result<Self, PackError> {
-        let mut folders: Vec<_> = match std::fs::read_dir(dir) {
-            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(unreadable(&dir.display().to_string(), &error.to_string())),
-        };
-        folders.retain(|folder| folder.join("pack.toml").exists());
+        // One that cannot be looked at may be the one that takes the place of the program's own.
+        let refused = |error: std::io::Error| unreadable(&dir.display().to_string(), &error.to_string());
+        let mut folders = Vec::new();
+        match std::fs::read_dir(dir) {
+            Ok(entries) => {
+                for entry in entries {
+                    let folder = entry.map_err(refused)?.path();
+                    if !folder.is_file() && folder.join("pack.toml").try_exists().map_err(refused)? {
+                        folders.push(folder);
+                    }
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(refused(error)),
+        }
         folders.sort();
         let packs = folders
             .iter()
